@@ -1,0 +1,22 @@
+"""How kernels are compiled: without the GIL, cached on disk, exact floating point.
+
+``SKYLATTICE_NUMBA_CACHE=0`` switches the cache off, which tests and developers want: numba notices a changed file, but
+not a changed helper in another file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numba
+
+CACHE = os.environ.get("SKYLATTICE_NUMBA_CACHE", "1") != "0"
+
+jit: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE)
+
+
+def gujit(signatures: Sequence[str], layout: str) -> Callable[[Callable[..., None]], Any]:
+    """Compile a generalised ufunc for the given types, at import."""
+    return numba.guvectorize(signatures, layout, nopython=True, cache=CACHE)

@@ -1,0 +1,238 @@
+"""The data model: names of dimensions and variables, what each variable means, and the checks that enforce it.
+
+An ensemble is an :class:`xarray.Dataset` whose variable ``spin`` has dims ``(D, B, realization, y, x, component)``.
+Any other leading dims work as well: every function of skylattice takes ``(..., y, x, component)`` and keeps the rest.
+x is the column (fastest), y the row; D and B are coordinates in units of J, T is in units of J / k_B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from skylattice.errors import SchemaError
+
+FORMAT_VERSION = 1
+
+COMPONENT = "component"
+SITE_DIMS = ("y", "x")
+SPIN_DIMS = (*SITE_DIMS, COMPONENT)
+GRID_DIMS = ("D", "B", "realization")
+SKYRMION = "skyrmion"
+COMPONENTS = ("x", "y", "z")
+
+#: Meaning of ``status``: one int8 per lattice.
+STATUS = {"empty": 0, "done": 1, "skipped": 2, "failed": 3}
+#: Meaning of ``phase``: one int8 per lattice; -1 marks a hole.
+PHASE = {"empty": -1, "ferromagnet": 0, "spiral": 1, "skyrmion": 2, "mixed": 3}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of the data model.
+
+    Attributes
+    ----------
+    dims
+        The trailing dims; leading dims (D, B, realization, sample, ...) are those of the spins it came from.
+    dtype, units, long_name
+        As written to the store; units follow UDUNITS, with J for the exchange energy and "site" for lattice spacings.
+    flags
+        For integer flags: meaning -> value, written as CF ``flag_values`` and ``flag_meanings``.
+    """
+
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    long_name: str
+    flags: dict[str, int] | None = None
+
+    def attrs(self) -> dict[str, Any]:
+        """Attributes to write, in CF spelling."""
+        attrs: dict[str, Any] = {"long_name": self.long_name, "units": self.units}
+        if self.flags is not None:
+            attrs["flag_values"] = np.array(list(self.flags.values()), dtype=np.int8)
+            attrs["flag_meanings"] = " ".join(self.flags)
+        return attrs
+
+
+def _scalar(units: str, long_name: str) -> Variable:
+    return Variable((), "float64", units, long_name)
+
+
+def _site(units: str, long_name: str) -> Variable:
+    return Variable(SITE_DIMS, "float64", units, long_name)
+
+
+#: The registry: every variable that skylattice reads or writes, by name.
+VARIABLES: dict[str, Variable] = {
+    # coordinates
+    "D": _scalar("J", "Dzyaloshinskii-Moriya interaction"),
+    "B": _scalar("J", "magnetic field along z"),
+    "T": _scalar("J/k_B", "temperature"),
+    "realization": Variable((), "int64", "1", "independent realization"),
+    "seed": Variable((), "uint64", "1", "seed of the lattice's random numbers"),
+    "status": Variable((), "int8", "1", "state of the lattice in the store", STATUS),
+    # the spins
+    "spin": Variable(SPIN_DIMS, "float32", "1", "unit spin"),
+    # scalars of a lattice
+    "topological_charge": _scalar("1", "topological charge"),
+    "topological_charge_alt": _scalar("1", "topological charge, plaquettes cut along the other diagonal"),
+    "m_x": _scalar("1", "mean magnetization along x"),
+    "m_y": _scalar("1", "mean magnetization along y"),
+    "m_z": _scalar("1", "mean magnetization along z"),
+    "energy": _scalar("J/site", "energy per site"),
+    "energy_exchange": _scalar("J/site", "exchange energy per site"),
+    "energy_dmi": _scalar("J/site", "Dzyaloshinskii-Moriya energy per site"),
+    "energy_zeeman": _scalar("J/site", "Zeeman energy per site"),
+    "cos_theta_mean": _scalar("1", "mean alignment of spin and effective field"),
+    "cos_theta_min": _scalar("1", "smallest alignment of spin and effective field"),
+    "temperature": _scalar("J/k_B", "spin temperature from the thermometer"),
+    "lattice_constant": _scalar("site", "lattice constant from the structure factor's peak"),
+    "peak_q": _scalar("rad/site", "wave number of the structure factor's peak"),
+    "phase": Variable((), "int8", "1", "magnetic phase", PHASE),
+    "spin_norm_error": _scalar("1", "largest deviation of a spin's length from 1"),
+    "charge_error": _scalar("1", "distance of the topological charge to the nearest integer"),
+    "charge_diagonal_difference": _scalar("1", "topological charge minus that with the other diagonal"),
+    "temperature_ratio": _scalar("1", "spin temperature over the temperature stated with the data"),
+    "energy_balance": _scalar("J/site", "energy minus the sum of the local energies, per site"),
+    "unexplained_charge": _scalar("1", "topological charge minus that of the detected skyrmions"),
+    # maps
+    "magnetization": Variable((COMPONENT,), "float64", "1", "mean magnetization"),
+    "charge_density": _site("1", "topological charge per plaquette"),
+    "energy_density": _site("J/site", "local energy, half of each bond to each end"),
+    "cos_theta": _site("1", "alignment of spin and effective field"),
+    "effective_field": Variable(SPIN_DIMS, "float64", "J", "effective field"),
+    "structure_factor": Variable(("q_y", "q_x"), "float64", "1", "spin structure factor"),
+}
+
+
+def label(array: xr.DataArray, name: str) -> xr.DataArray:
+    """Name ``array`` and give it the attributes of the registry's variable ``name``."""
+    array = array.rename(name)
+    array.attrs = VARIABLES[name].attrs()
+    return array
+
+
+def label_dataset(ds: xr.Dataset) -> xr.Dataset:
+    """Give every variable and coordinate of ``ds`` that the registry knows its attributes."""
+    for name in ds.variables:
+        if name in VARIABLES:
+            ds[name].attrs = {**ds[name].attrs, **VARIABLES[str(name)].attrs()}
+    return ds
+
+
+def check_spin(spin: xr.DataArray, *, name: str = "spin") -> None:
+    """Check dims, component length, dtype and chunking of a spin array, without touching its values.
+
+    Raises
+    ------
+    SchemaError
+        If a dimension is missing, ``component`` is not of length 3 or not labelled x, y, z, the dtype is not a
+        floating one, a site dimension is empty, or a chunk cuts through a lattice.
+    """
+    if not isinstance(spin, xr.DataArray):
+        raise SchemaError(
+            f"{name}: expected an xarray.DataArray with dims (..., y, x, component), found {type(spin).__name__}. "
+            "Wrap it: xr.DataArray(array, dims=(..., 'y', 'x', 'component'))."
+        )
+    missing = [dim for dim in SPIN_DIMS if dim not in spin.dims]
+    if missing:
+        raise SchemaError(
+            f"{name}: expected dims (..., y, x, component), found ({', '.join(map(str, spin.dims))}); "
+            f"missing {missing}. Rename the dims, for example spin.rename(OLD='{missing[0]}')."
+        )
+    if spin.sizes[COMPONENT] != 3:
+        raise SchemaError(
+            f"{name}: expected component of length 3 (S_x, S_y, S_z), found {spin.sizes[COMPONENT]}. "
+            "Spins given as angles must be converted to Cartesian components first."
+        )
+    if COMPONENT in spin.coords and tuple(map(str, spin.coords[COMPONENT].values)) != COMPONENTS:
+        raise SchemaError(
+            f"{name}: expected the component labels {COMPONENTS}, found "
+            f"{tuple(map(str, spin.coords[COMPONENT].values))}. Reorder with spin.sel(component=['x', 'y', 'z'])."
+        )
+    if spin.dtype.kind != "f" or spin.dtype.itemsize < 4:
+        raise SchemaError(
+            f"{name}: expected float32 or float64 spins, found {spin.dtype}. Convert with spin.astype('float32')."
+        )
+    if min(spin.sizes[dim] for dim in SITE_DIMS) == 0:
+        raise SchemaError(f"{name}: expected at least one site along y and x, found sizes {dict(spin.sizes)}.")
+    chunks = spin.chunksizes
+    cut = [dim for dim in SPIN_DIMS if len(chunks.get(dim, ())) > 1]
+    if cut:
+        raise SchemaError(
+            f"{name}: expected whole lattices in every chunk, found {cut} cut into "
+            f"{[len(chunks[dim]) for dim in cut]} chunks. Rechunk with spin.chunk(y=-1, x=-1, component=-1)."
+        )
+
+
+def check_coordinate(name: str, values: Any) -> np.ndarray:
+    """Values of a physical coordinate (D, B or T) as float64; D and T must not be negative.
+
+    Raises
+    ------
+    SchemaError
+        If the values are not finite numbers, or D or T is negative.
+    """
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SchemaError(
+            f"{name}: expected numbers in units of J, found {values!r}. Give {name} as a float or an array of floats."
+        ) from None
+    if not np.isfinite(array).all():
+        raise SchemaError(f"{name}: expected finite numbers in units of J, found {array[~np.isfinite(array)].tolist()}.")
+    if name in ("D", "T") and (array < 0).any():
+        remedy = (
+            "The sign of the interaction is the Hamiltonian's handedness: Hamiltonian(handedness=-1)."
+            if name == "D"
+            else "Temperatures are in units of J / k_B."
+        )
+        raise SchemaError(f"{name}: expected values >= 0, found {array[array < 0].tolist()}. {remedy}")
+    return array
+
+
+def require(ds: xr.Dataset, names: Iterable[str], *, purpose: str) -> None:
+    """Raise :class:`SchemaError` unless ``ds`` has all the named variables or coordinates."""
+    missing = [name for name in names if name not in ds.variables]
+    if missing:
+        raise SchemaError(
+            f"{purpose} needs {missing}; the dataset has {sorted(map(str, ds.variables))}. "
+            f"Add it, for example ds.assign_coords({missing[0]}=...)."
+        )
+
+
+def check_values(spin: np.ndarray, *, where: str, tolerance: float = 1e-3) -> None:
+    """Check that lattices hold finite unit spins, or are holes (all NaN).
+
+    Parameters
+    ----------
+    spin
+        Shape ``(..., y, x, 3)``.
+    where
+        What to name in the error: a file, or the lattice's coordinates.
+    tolerance
+        Largest accepted | |S| - 1 |.
+
+    Raises
+    ------
+    SchemaError
+        Naming the first lattice and site with a NaN or a length other than 1.
+    """
+    length = np.sqrt(np.einsum("...c,...c->...", spin, spin, dtype=np.float64))
+    hole = np.isnan(spin).all(axis=(-3, -2, -1))
+    bad = ~(np.abs(length - 1.0) <= tolerance) & ~hole[..., None, None]
+    if bad.any():
+        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        *lattice, y, x = index
+        raise SchemaError(
+            f"{where}: expected unit spins, found |S| = {length[index]:.6g} at y={y}, x={x}"
+            + (f" of lattice {tuple(lattice)}" if lattice else "")
+            + f" ({int(bad.sum())} of {bad.size} spins are off by more than {tolerance:g}). "
+            "Normalise the spins, or leave the lattice out."
+        )
