@@ -124,7 +124,9 @@ class Hamiltonian:
 
     # Units of other programs. Their constants are CODATA's, from scipy.
 
-    def from_uppasd(self, *, J_mRy: float, D_mRy: float, B_tesla: float, T_kelvin: float, moment: float = 1.0) -> ReducedParameters:
+    def from_uppasd(
+        self, *, J_mRy: float, D_mRy: float, B_tesla: float, T_kelvin: float, moment: float = 1.0
+    ) -> ReducedParameters:
         """Reduced parameters of a UppASD run.
 
         Parameters
@@ -150,7 +152,9 @@ class Hamiltonian:
         J_meV = 2 * J_mRy * _mRy()
         return {"J_mRy": J_mRy, "D_mRy": D * J_mRy / self.J, **self._restore(J_meV, B, T, moment)}
 
-    def from_spirit(self, *, J_meV: float, D_meV: float, B_tesla: float, T_kelvin: float, moment: float = 1.0) -> ReducedParameters:
+    def from_spirit(
+        self, *, J_meV: float, D_meV: float, B_tesla: float, T_kelvin: float, moment: float = 1.0
+    ) -> ReducedParameters:
         """Reduced parameters of a Spirit run, which counts each pair once and states energies in meV.
 
         The magnitude of D is all that enters; :meth:`of_spirit` gives symmetry and handedness.

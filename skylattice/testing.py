@@ -83,13 +83,14 @@ def random(size: int | Sequence[int] = 16, *, realizations: int = 1, seed: int =
 def spiral(turns: int = 16, size: int | Sequence[int] = 200, *, sense: int = 1, **parameters: Any) -> xr.Dataset:
     """A cycloid along x with ``turns`` turns over the lattice, float64.
 
-    The spins are (-s sin qx, 0, cos qx) with s = ``sense`` and q = 2π turns / nx. For Néel DMI of handedness +1 and B = 0 the ground state
-    along [10] has ``sense=+1`` and tan q = D / J; the other sense turns the DMI energy positive.
+    The spins are (s sin qx, 0, cos qx) with s = ``sense`` and q = 2π turns / nx. For Néel DMI of handedness +1 and
+    B = 0 the ground state along [10] has s = +1 and tan q = D / J, which is the default D; s = -1 turns the DMI
+    energy positive.
     """
     ny, nx = _shape(size)
     angle = 2 * np.pi * turns / nx * np.arange(nx)
     spin = np.zeros((ny, nx, 3))
-    spin[..., 0] = -sense * np.sin(angle)
+    spin[..., 0] = sense * np.sin(angle)
     spin[..., 2] = np.cos(angle)
     return dataset(spin, **{"D": np.tan(2 * np.pi * turns / nx), "B": 0.0, **parameters})
 
