@@ -186,7 +186,9 @@ def check_coordinate(name: str, values: Any) -> np.ndarray:
             f"{name}: expected numbers in units of J, found {values!r}. Give {name} as a float or an array of floats."
         ) from None
     if not np.isfinite(array).all():
-        raise SchemaError(f"{name}: expected finite numbers in units of J, found {array[~np.isfinite(array)].tolist()}.")
+        raise SchemaError(
+            f"{name}: expected finite numbers in units of J, found {array[~np.isfinite(array)].tolist()}."
+        )
     if name in ("D", "T") and (array < 0).any():
         remedy = (
             "The sign of the interaction is the Hamiltonian's handedness: Hamiltonian(handedness=-1)."
