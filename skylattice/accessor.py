@@ -31,3 +31,11 @@ class SkyAccessor:
     def hamiltonian(self) -> Hamiltonian:
         """The interaction that the dataset's attributes state."""
         return Hamiltonian.from_attrs(self._ds.attrs)
+
+    # Defects and order
+
+    def phase(self, *, spin: str = "spin") -> xr.DataArray:
+        """Magnetic phase per lattice: :func:`skylattice.observables.phase.phase`."""
+        from skylattice.observables.phase import phase
+
+        return phase(self._ds[spin], self._ds["B"] if "B" in self._ds.coords else 0.0)

@@ -1,0 +1,1 @@
+"""Physical observables of spin lattices: lazy, labelled, one function each."""

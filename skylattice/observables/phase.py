@@ -1,0 +1,62 @@
+"""The magnetic phase of each lattice: ferromagnet, spiral, skyrmion lattice, or a mixture."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from skylattice.schema import SPIN_DIMS, check_spin, label
+
+
+def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
+    """Label the magnetic phase of each lattice.
+
+    The rule looks at the regions of 4-connected sites that point against the background, which lies along the field,
+    or along the mean S_z where B = 0. Each region carries an integer charge (see :mod:`skylattice.kernels.regions`). A
+    region is a *skyrmion* if its charge is +1 or -1, it does not close on itself around the torus, and its second
+    moments have an axis ratio below 2. With r the reversed share of the sites, and f the share of the reversed sites
+    that lie in skyrmions:
+
+    ============ ====================================================================
+    ferromagnet  no region is charged, and r < 1 % (or > 99 %: reversed as a whole)
+    skyrmion     f >= 0.9 and r >= 5 %: a lattice, not a dilute gas
+    spiral       f <= 0.1
+    mixed        anything else
+    ============ ====================================================================
+
+    Parameters
+    ----------
+    spin
+        Unit spins, shape ``(..., y, x, component)``, component = 3, dimensionless. May be chunked along any leading
+        dimension; ``y``, ``x``, ``component`` must be one chunk.
+    B
+        Field along z in units of J, of any shape that broadcasts against the leading dims; only its sign matters.
+
+    Returns
+    -------
+    Flags of shape ``(...)``, int8, as in :data:`skylattice.schema.PHASE`; -1 for a lattice with a NaN (a hole). Lazy
+    if ``spin`` is lazy.
+
+    Raises
+    ------
+    SchemaError
+        If a required dimension is missing or ``component`` is not of length 3.
+
+    Examples
+    --------
+    >>> from skylattice import testing
+    >>> phase(testing.spiral(turns=4, size=64).spin).values.item()
+    1
+    """
+    from skylattice.kernels.phase import phase as kernel  # compiles; keep `import skylattice` fast
+
+    check_spin(spin)
+    flags = xr.apply_ufunc(
+        kernel,
+        spin,
+        xr.DataArray(B).astype(np.float64),
+        input_core_dims=[SPIN_DIMS, ()],
+        dask="parallelized",
+        output_dtypes=[np.int8],
+    )
+    return label(flags, "phase")

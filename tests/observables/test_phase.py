@@ -1,0 +1,104 @@
+"""The phase label."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from skylattice import schema, testing
+from skylattice.errors import SchemaError
+from skylattice.kernels import phase as kernel
+from skylattice.observables.phase import phase
+
+
+def triangular(**parameters):
+    """A dense lattice of planted skyrmions: 8 of them on 48 × 56."""
+    centres = [(14 * i + 7 * (j % 2), 12 * j) for j in range(4) for i in range(4)]
+    return testing.planted_skyrmions(centres, radius=3.4, size=(48, 56), **parameters)
+
+
+def name(flag):
+    """The meaning of a single flag."""
+    return {value: meaning for meaning, value in schema.PHASE.items()}[np.asarray(flag).item()]
+
+
+def flip(spin):
+    """Turn all spins by π about x: the charge stays, S_z changes sign."""
+    return spin * xr.DataArray([1.0, -1.0, -1.0], dims="component")
+
+
+CASES = {
+    "ferromagnet": testing.ferromagnet(32),
+    "spiral": testing.spiral(turns=4, size=64),
+    "skyrmion": triangular(),
+    "mixed": testing.planted_skyrmions([(20.0, 20.0)], radius=4, size=64),  # one skyrmion is no lattice
+}
+
+
+def test_kernel__speaks_the_schema():
+    assert schema.PHASE == {
+        "empty": kernel.EMPTY,
+        "ferromagnet": kernel.FERROMAGNET,
+        "spiral": kernel.SPIRAL,
+        "skyrmion": kernel.SKYRMION,
+        "mixed": kernel.MIXED,
+    }
+
+
+@pytest.mark.parametrize("expected", CASES)
+def test_phase__of_textbook_states(expected):
+    assert name(CASES[expected].sky.phase()) == expected
+
+
+@pytest.mark.parametrize(("vorticity", "helicity"), [(1, np.pi), (1, 0.0), (1, np.pi / 2), (-1, 0.0)])
+def test_phase__of_skyrmions_of_any_texture(vorticity, helicity):
+    assert name(triangular(vorticity=vorticity, helicity=helicity).sky.phase()) == "skyrmion"
+
+
+def test_phase__of_half_skyrmions_half_stripes_is_mixed():
+    spin = np.concatenate([triangular().spin.values[0, 0, 0], testing.spiral(4, (48, 56)).spin.values[0, 0, 0]])
+    assert name(testing.dataset(spin).sky.phase()) == "mixed"
+
+
+def test_phase__of_a_ferromagnet_against_the_field_is_ferromagnet():
+    assert name(phase(flip(testing.ferromagnet().spin), 0.1)) == "ferromagnet"
+
+
+@pytest.mark.parametrize("expected", CASES)
+def test_phase__stays_when_spins_and_field_flip(expected):
+    ds = CASES[expected]
+    assert name(phase(flip(ds.spin), -ds.B)) == expected
+
+
+@pytest.mark.parametrize("expected", CASES)
+def test_phase__stays_under_translation_and_rotation(expected):
+    spin = CASES[expected].spin
+    assert name(phase(spin.roll(x=7, y=3))) == expected
+    turn = xr.DataArray([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]], dims=("component", "old"))
+    turned = xr.dot(turn, spin.rename(component="old"), dim="old").isel(y=slice(None, None, -1))
+    assert name(phase(turned.rename(x="y", y="x"))) == expected
+
+
+def test_phase__takes_the_background_from_the_magnetization_without_a_field():
+    assert name(phase(flip(triangular().spin), 0.0)) == "skyrmion"
+
+
+def test_phase__of_a_hole_is_empty():
+    spin = testing.random(16, realizations=2).spin
+    spin[0, 0, 1] = np.nan
+    flags = phase(spin)
+    assert flags.dtype == np.int8
+    assert flags[0, 0, 0] != -1
+    assert flags[0, 0, 1] == -1
+
+
+@pytest.mark.parametrize("chunks", [{"realization": 1}, {"B": 1, "realization": 3}])
+def test_phase__lazy_equals_eager(chunks):
+    ds = testing.dataset(np.stack([case.spin.values[0, 0, 0, :32, :32] for case in CASES.values()]))
+    with testing.raise_if_computes():
+        lazy = ds.chunk(chunks).sky.phase()
+    xr.testing.assert_identical(lazy.compute(), ds.sky.phase())
+
+
+def test_phase__names_the_missing_dimension():
+    with pytest.raises(SchemaError, match=r"missing \['x'\]"):
+        phase(testing.ferromagnet().spin.rename(x="lon"))
