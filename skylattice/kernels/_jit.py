@@ -16,6 +16,11 @@ CACHE = os.environ.get("SKYLATTICE_NUMBA_CACHE", "1") != "0"
 
 jit: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE)
 
+#: For the Monte Carlo kernels only: reassociation and approximate reciprocals are fine there, because a sampler
+#: tolerates rounding; no other kernel may use it. Loops run over slices with unsigned indices, so that LLVM sees
+#: contiguous arrays without wrap-around and vectorises them.
+fastjit: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE, fastmath=True, error_model="numpy")
+
 
 def gujit(signatures: Sequence[str], layout: str) -> Callable[[Callable[..., None]], Any]:
     """Compile a generalised ufunc for the given types, at import."""

@@ -1,0 +1,1 @@
+"""Monte Carlo: schedules, the engine for one lattice, and ensembles of them."""
