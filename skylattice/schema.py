@@ -17,6 +17,8 @@ import xarray as xr
 from skylattice.errors import SchemaError
 
 FORMAT_VERSION = 1
+#: D and B are rounded to this many digits, so that equal points of different origin meet on one grid.
+GRID_DIGITS = 6
 
 COMPONENT = "component"
 SITE_DIMS = ("y", "x")

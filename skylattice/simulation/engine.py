@@ -20,7 +20,7 @@ _BETA_MAX = 1e30
 
 
 def spin_frame(hamiltonian: Hamiltonian) -> np.ndarray:
-    """Orthogonal matrix E, shape (3, 3): spins E·S have the Néel interaction, handedness +1, where S have `hamiltonian`.
+    """Orthogonal matrix E, shape (3, 3): spins E·S feel the kernels' interaction where S feel `hamiltonian`.
 
     A bond with D_ij = D (a, b, 0) couples S_z to the in-plane direction (b, -a) across it; E takes that direction of
     the +x bond to x and that of the +y bond to y. All entries are 0 or ±1.

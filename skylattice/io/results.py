@@ -1,0 +1,51 @@
+"""Results of an ensemble, kept beside it: ``NAME.results.zarr`` with one group per analysis."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import xarray as xr
+
+from skylattice.errors import StoreError
+from skylattice.io.guard import explained, locked
+
+
+def results_path(path: str | os.PathLike[str]) -> Path:
+    """Where the results of a store live: beside it, as ``NAME.results.zarr``."""
+    path = Path(path)
+    return path.with_name(path.name.removesuffix(".zarr") + ".results.zarr")
+
+
+def write_results(path: str | os.PathLike[str], group: str, ds: xr.Dataset) -> Path:
+    """Compute ``ds`` and write it as ``group`` of the result store beside the ensemble at ``path``, replacing it.
+
+    Returns the path of the result store.
+    """
+    target = results_path(path)
+    ds = ds.load()
+    ds.attrs = {key: value for key, value in ds.attrs.items() if key != "store"}
+    for name, variable in ds.variables.items():
+        variable.encoding.clear()
+        if variable.dtype.kind == "U":  # zarr has no lasting form for strings of fixed width
+            ds[name] = ds[name].astype(object)
+    with explained(target), locked(target, group.replace("/", "-"), timeout=60):
+        ds.to_zarr(target, group=group, mode="w", zarr_format=3, consolidated=False)
+    return target
+
+
+def open_results(path: str | os.PathLike[str], group: str) -> xr.Dataset:
+    """Open ``group`` of the results beside the ensemble at ``path``, lazily.
+
+    Raises
+    ------
+    StoreError
+        If it was not computed yet.
+    """
+    import zarr
+
+    target = results_path(path)
+    try:
+        return xr.open_zarr(target, group=group, chunks={}, consolidated=False, zarr_format=3)
+    except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+        raise StoreError(f"{target}: has no group {group!r}. Compute it with: skylattice analyse {path}") from None

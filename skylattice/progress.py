@@ -1,0 +1,94 @@
+"""Run many Dask tasks under a progress bar, on whichever scheduler is in charge."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def run_tasks(tasks: Iterable[Any], *, description: str, show: bool = True) -> list[Any]:
+    """Compute delayed tasks and return their results in order.
+
+    A ``dask.distributed`` client, if there is one, runs them; else the scheduler of Dask's configuration, which is
+    threads unless set otherwise. An interrupt leaves the tasks that are done done.
+
+    Parameters
+    ----------
+    tasks
+        :class:`dask.delayed.Delayed` objects.
+    description
+        Shown beside the bar.
+    show
+        Draw the bar; it appears on standard error.
+    """
+    import dask
+
+    tasks = list(tasks)
+    client = _client()
+    with _bar(description, len(tasks), show) as advance:
+        if client is not None:
+            return _run_distributed(client, tasks, advance)
+        keys = {task.key for task in tasks}
+        from dask.callbacks import Callback
+
+        def count(key: Any, *_: Any) -> None:
+            if key in keys:
+                advance()
+
+        with Callback(posttask=count):
+            return list(dask.compute(*tasks, optimize_graph=False))
+
+
+def _client() -> Any:
+    """The current ``dask.distributed`` client, or None; does not import distributed to find out."""
+    if "distributed" not in sys.modules:
+        return None
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        return None
+
+
+def _run_distributed(client: Any, tasks: list[Any], advance: Any) -> list[Any]:
+    from distributed import as_completed
+
+    futures = client.compute(tasks, optimize_graph=False)
+    try:
+        for future in as_completed(futures):
+            future.result()
+            advance()
+        return client.gather(futures)
+    except BaseException:
+        client.cancel(futures)
+        raise
+
+
+@contextmanager
+def _bar(description: str, total: int, show: bool) -> Iterator[Any]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not show,
+    )
+    with progress:
+        task = progress.add_task(description, total=total)
+        yield lambda: progress.advance(task)

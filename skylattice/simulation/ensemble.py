@@ -1,0 +1,219 @@
+"""Ensembles over (D, B, realization): which lattices to simulate, with which seeds, into which store."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skylattice.errors import SimulationError, StoreError
+from skylattice.hamiltonian import Hamiltonian
+from skylattice.schema import PHASE, STATUS
+from skylattice.simulation.engine import anneal, random_lattice
+from skylattice.simulation.grid import Point, grid_points
+from skylattice.simulation.schedule import Schedule
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+#: D and B enter the seeds as whole multiples of this.
+_SEED_UNIT = 1e-6
+
+
+def lattice_seed(root: int, D: float, B: float, realization: int) -> np.random.SeedSequence:
+    """Seed of one lattice: it depends on the values of (D, B, realization) alone, not on the grid around them."""
+    key = (round(D / _SEED_UNIT), round(B / _SEED_UNIT) % 2**64, realization)  # spawn keys are not negative
+    return np.random.SeedSequence(root, spawn_key=key)
+
+
+def simulate_lattice(
+    D: float,
+    B: float,
+    realization: int,
+    *,
+    size: tuple[int, int],
+    schedule: Schedule,
+    hamiltonian: Hamiltonian,
+    seed: int,
+) -> np.ndarray:
+    """One lattice from random spins through the schedule: float32, shape (ny, nx, 3)."""
+    start, sweeps = lattice_seed(seed, D, B, realization).spawn(2)
+    return anneal(random_lattice(size, start), schedule, D=D, B=B, hamiltonian=hamiltonian, seed=sweeps)
+
+
+def simulate_ensemble(
+    D: Any = None,
+    B: Any = None,
+    *,
+    store: str | os.PathLike[str],
+    points: Sequence[Point] | None = None,
+    B_limits: tuple[float, float] | None = None,
+    B_step: float | None = None,
+    realizations: int = 5,
+    size: int | tuple[int, int] = 200,
+    T: float = 0.006,
+    schedule: Schedule | None = None,
+    hamiltonian: Hamiltonian | None = None,
+    seed: int = 0,
+    only_phase: str | None = None,
+    keep_bits: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Simulate lattices over a grid of (D, B) and independent realizations into a store, and open it.
+
+    Each lattice is annealed from random spins on one thread; Dask runs many at once, on the current
+    ``dask.distributed`` client if there is one, else on threads. A point is written when its lattices are done. An
+    interrupted run, started again, does what is missing; a larger grid or more realizations extend the store. The
+    spins depend on (seed, D, B, realization) and the schedule only: not on scheduler, order or the rest of the grid.
+
+    Parameters
+    ----------
+    D, B, points, B_limits, B_step
+        The grid, in units of J, stated in one of three ways: see :func:`skylattice.simulation.grid.grid_points`.
+    store
+        Folder of the store, customarily ``NAME.zarr``; created unless it is there.
+    realizations
+        Lattices per point, >= 1.
+    size
+        N or (ny, nx) in sites. Even sizes run about ten times faster than odd ones.
+    T
+        Final temperature in units of J / k_B.
+    schedule
+        Annealing schedule that ends at T; default ``Schedule.geometric(1.0, T)``.
+    hamiltonian
+        Symmetry and handedness of the interaction; default ``Hamiltonian()``.
+    seed
+        Root of all seeds.
+    only_phase
+        Keep only lattices of this phase (``"skyrmion"``, ...; see :func:`skylattice.observables.phase.phase`); the
+        others get status 2 (skipped) and no spins.
+    keep_bits
+        Round stored spins to so many mantissa bits; see :class:`skylattice.io.store.Layout`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    The ensemble, lazy: see :func:`skylattice.io.store.open_ensemble`.
+
+    Raises
+    ------
+    SimulationError, SchemaError
+        If the grid, schedule or phase is not as described above.
+    StoreError
+        If the store holds another kind of lattices, or was made with another seed or schedule.
+
+    Examples
+    --------
+    >>> import skylattice, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     ds = skylattice.simulate_ensemble(
+    ...         D=[0.5], B=[0.1, 0.15], realizations=2, size=32, T=0.1, store=f"{folder}/small.zarr", progress=False
+    ...     ).load()
+    >>> dict(ds.spin.sizes)
+    {'D': 1, 'B': 2, 'realization': 2, 'y': 32, 'x': 32, 'component': 3}
+    """
+    from skylattice.io.store import Layout, open_ensemble
+
+    if only_phase is not None and only_phase not in set(PHASE) - {"empty"}:
+        raise SimulationError(f"only_phase: expected one of {sorted(set(PHASE) - {'empty'})}, found {only_phase!r}.")
+    schedule = schedule or Schedule.geometric(max(1.0, T), T)
+    if not np.isclose(schedule.T, T):
+        raise SimulationError(f"schedule: expected it to end at T = {T:g}, found {schedule.T:g} in its last stage.")
+    shape = (int(size), int(size)) if isinstance(size, int | np.integer) else (int(size[0]), int(size[1]))
+    layout = Layout(shape, T, hamiltonian or Hamiltonian(), keep_bits)
+    grid = grid_points(D, B, points=points, B_limits=B_limits, B_step=B_step)
+    _prepare(store, grid, realizations, layout, {"seed": seed, "schedule": schedule.to_json()})
+    options = {"size": shape, "schedule": schedule, "hamiltonian": layout.hamiltonian, "seed": seed}
+    _simulate_missing(store, grid, realizations, options, only_phase, progress)
+    return open_ensemble(store)
+
+
+def _prepare(
+    store: str | os.PathLike[str], grid: list[Point], realizations: int, layout: Any, provenance: dict[str, Any]
+) -> None:
+    """Create the store, or check that it is of the same kind and make room in it."""
+    from skylattice import __version__
+    from skylattice.io.store import append_grid, check_layout, create_store, open_ensemble
+
+    D, B = (sorted({point[axis] for point in grid}) for axis in (0, 1))
+    if not Path(store).exists():
+        software = {"software": f"skylattice {__version__}", "engine": "numba"}
+        create_store(store, D=D, B=B, realizations=realizations, layout=layout, attrs=provenance | software)
+        return
+    check_layout(store, layout)
+    found = open_ensemble(store).attrs
+    for name, value in provenance.items():
+        if found.get(name) != value:
+            raise StoreError(
+                f"{store}: its lattices were made with {name} {found.get(name)!r}, asked for is {value!r}. "
+                "Give the same, or write to another store."
+            )
+    append_grid(store, D=D, B=B, realizations=realizations)
+
+
+def _simulate_missing(
+    store: str | os.PathLike[str],
+    grid: list[Point],
+    realizations: int,
+    options: dict[str, Any],
+    only_phase: str | None,
+    progress: bool,
+) -> None:
+    """One Dask task per lattice that is not there yet, and one per point that writes them."""
+    from dask.delayed import delayed
+
+    from skylattice.io.store import read_status
+    from skylattice.progress import run_tasks
+
+    status = read_status(store)
+    finished = status.isin([STATUS["done"], STATUS["skipped"]])
+    writes = []
+    for D, B in grid:
+        there = finished.sel(D=D, B=B, method="nearest").values[:realizations]
+        missing = np.flatnonzero(~there).tolist()
+        if missing:
+            lattices = [delayed(_attempt, pure=False)(D, B, r, options) for r in missing]
+            writes.append(delayed(_finish, pure=False)(store, D, B, missing, lattices, options, only_phase))
+    failures = [error for errors in run_tasks(writes, description="Simulating", show=progress) for error in errors]
+    if failures:
+        warnings.warn(
+            f"{store}: {len(failures)} lattices failed and have status 3; the first: {failures[0]}", stacklevel=3
+        )
+
+
+def _attempt(D: float, B: float, realization: int, options: dict[str, Any]) -> np.ndarray | str:
+    """A lattice, or what went wrong: one failure must not take the other lattices down."""
+    try:
+        return simulate_lattice(D, B, realization, **options)
+    except Exception as error:
+        return f"D={D:g}, B={B:g}, realization {realization}: {type(error).__name__}: {error}"
+
+
+def _finish(
+    store: str | os.PathLike[str],
+    D: float,
+    B: float,
+    realizations: list[int],
+    lattices: list[np.ndarray | str],
+    options: dict[str, Any],
+    only_phase: str | None,
+) -> list[str]:
+    """Classify the lattices of one point, write them with their status, and return the errors among them."""
+    from skylattice.io.store import write_point
+    from skylattice.kernels.phase import phase
+
+    hole = np.full((*options["size"], 3), np.nan, np.float32)
+    errors = [lattice for lattice in lattices if isinstance(lattice, str)]
+    spin = np.stack([hole if isinstance(lattice, str) else lattice for lattice in lattices])
+    status = np.where(np.isnan(spin[:, 0, 0, 0]), STATUS["failed"], STATUS["done"])
+    if only_phase is not None:
+        status[(status == STATUS["done"]) & (phase(spin, B) != PHASE[only_phase])] = STATUS["skipped"]
+        spin[status == STATUS["skipped"]] = np.nan
+    seeds = [int(lattice_seed(options["seed"], D, B, r).generate_state(1, np.uint64)[0]) for r in realizations]
+    write_point(store, D=D, B=B, spin=spin, status=status.tolist(), seeds=seeds, realizations=realizations)
+    return errors
