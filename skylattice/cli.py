@@ -1,0 +1,309 @@
+"""The ``skylattice`` command: simulate, import, look, analyse. Each command is a few calls of the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from skylattice.errors import SkylatticeError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Ensembles of magnetic skyrmion lattices: simulate or import them, compute physics over them, look at them.\n\n"
+        "Start with [bold]skylattice demo[/bold]: a small ensemble, a real UppASD run, a page of pictures and numbers."
+    ),
+)
+import_app = typer.Typer(no_args_is_help=True, help="Import runs of other programs into an ensemble store.")
+app.add_typer(import_app, name="import")
+
+console = Console()
+
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="Threads to compute with; default: one per core.", show_default=False),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler", metavar="ADDRESS", help="Run on this dask.distributed scheduler, e.g. tcp://host:8786."
+    ),
+]
+
+
+def main() -> None:
+    """Entry point: an error of skylattice becomes one message."""
+    try:
+        app()
+    except SkylatticeError as error:
+        Console(stderr=True).print(f"[red]error[/red]: {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def computing(threads: int | None, scheduler: str | None) -> Iterator[None]:
+    """Compute on so many threads, or on a distributed scheduler; an interrupt says how to go on."""
+    import dask
+
+    try:
+        if scheduler is not None:
+            from distributed import Client
+
+            with Client(scheduler):
+                yield
+        else:
+            with dask.config.set(scheduler="threads", **({} if threads is None else {"num_workers": threads})):
+                yield
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Interrupted. What was finished is kept: run the same command again to go on.")
+        raise typer.Exit(130) from None
+
+
+def parse_values(text: str) -> list[float]:
+    """Numbers written as ``0.4,0.5`` or as a range ``start:stop:step`` that includes its stop.
+
+    Examples
+    --------
+    >>> parse_values("0.4,0.5"), parse_values("0.4:0.5:0.05")
+    ([0.4, 0.5], [0.4, 0.45, 0.5])
+    """
+    try:
+        if ":" not in text:
+            return [float(part) for part in text.split(",")]
+        start, stop, step = (float(part) for part in text.split(":"))
+        if not step > 0:
+            raise ValueError
+    except ValueError:
+        raise typer.BadParameter(
+            f"expected numbers like 0.4,0.5 or a range like 0.35:0.6:0.05, found {text!r}"
+        ) from None
+    return [round(start + i * step, 9) for i in range(int((stop - start) / step + 1e-9) + 1)]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``200`` or ``200x100`` (ny × nx)."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"expected a size like 200 or 100x200 (ny x nx), found {text!r}")
+    return int(parts[0]), int(parts[-1])
+
+
+@app.command()
+def simulate(
+    store: Annotated[Path, typer.Argument(help="Store to create, extend or resume, e.g. ensemble.zarr.")],
+    D: Annotated[str, typer.Option("--D", metavar="VALUES", help="DMI in units of J: 0.4,0.5 or 0.35:0.6:0.05.")],
+    B: Annotated[str | None, typer.Option("--B", metavar="VALUES", help="Field in units of J, likewise.")] = None,
+    B_limits: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--B-limits", help="Instead of --B: lowest and highest B in units of D² for each D, with --B-step."
+        ),
+    ] = None,
+    B_step: Annotated[float | None, typer.Option("--B-step", help="Step of the common B axis, in units of J.")] = None,
+    realizations: Annotated[int, typer.Option("-n", "--realizations", min=1, help="Lattices per (D, B) point.")] = 5,
+    size: Annotated[str, typer.Option(help="Sites: N, or NYxNX.")] = "200",
+    T: Annotated[float, typer.Option("--T", help="Final temperature in units of J / k_B.")] = 0.006,
+    start_T: Annotated[float, typer.Option("--start-T", help="First temperature of the geometric annealing.")] = 1.0,
+    steps: Annotated[int, typer.Option(min=1, help="Temperatures of the annealing.")] = 60,
+    sweeps: Annotated[int, typer.Option(min=1, help="Heat-bath sweeps per temperature.")] = 20,
+    over_relaxation: Annotated[int, typer.Option(min=0, help="Over-relaxation sweeps after each of them.")] = 4,
+    dmi: Annotated[str, typer.Option(help="Symmetry of the DMI: neel, bloch or antiskyrmion.")] = "neel",
+    handedness: Annotated[int, typer.Option(help="+1 or -1: sign of the DMI vector.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all seeds.")] = 0,
+    only_phase: Annotated[
+        str | None, typer.Option(help="Keep only lattices of this phase: skyrmion, spiral, ferromagnet or mixed.")
+    ] = None,
+    keep_bits: Annotated[
+        int | None, typer.Option(min=1, max=23, help="Round stored spins to so many mantissa bits.")
+    ] = None,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Anneal lattices over a grid of (D, B) into a store.
+
+    Stop it with Ctrl-C and run it again to go on; a larger grid or more realizations extend the store.
+
+    [bold]Example[/bold]: skylattice simulate ensemble.zarr --D 0.35:0.6:0.05 --B-limits 0.3 0.65 --B-step 0.01
+    --only-phase skyrmion
+    """
+    from skylattice import Hamiltonian, simulate_ensemble
+    from skylattice.simulation.schedule import Schedule
+
+    schedule = Schedule.geometric(start_T, T, steps=steps, sweeps=sweeps, over_relaxation=over_relaxation)
+    with computing(threads, scheduler):
+        simulate_ensemble(
+            D=parse_values(D),
+            B=None if B is None else parse_values(B),
+            B_limits=B_limits,
+            B_step=B_step,
+            store=store,
+            realizations=realizations,
+            size=parse_size(size),
+            T=T,
+            schedule=schedule,
+            hamiltonian=Hamiltonian(dmi, handedness),  # type: ignore[arg-type]
+            seed=seed,
+            only_phase=only_phase,
+            keep_bits=keep_bits,
+        )
+    _show_info(store)
+
+
+@import_app.command("uppasd")
+def import_uppasd(
+    paths: Annotated[list[Path], typer.Argument(help="Run folders or restart files, then the store (last).")],
+    dmi_sign: Annotated[
+        str | None,
+        typer.Option(
+            help="Sign of UppASD's DMI term, - or +; default: from the run's revision, else - (since May 2023).",
+            show_default=False,
+        ),
+    ] = None,
+    keep_bits: Annotated[
+        int | None, typer.Option(min=1, max=23, help="Round the spins of a new store to so many mantissa bits.")
+    ] = None,
+) -> None:
+    """Import UppASD runs: skylattice import uppasd RUN... STORE.
+
+    Folders are searched for runs. D, B and T are read from inpsd.dat, jfile and dmfile; runs at the same (D, B) become
+    realizations. A run that cannot be read is reported and left out.
+    """
+    from skylattice.io.importing import import_datasets
+    from skylattice.io.uppasd import find_runs, read_run
+
+    if len(paths) < 2:
+        raise typer.BadParameter("expected at least one run and the store: skylattice import uppasd RUN... STORE")
+    *sources, store = paths
+    datasets, refused = [], 0
+    options = {} if dmi_sign is None else {"dmi_sign": dmi_sign}
+    for run in find_runs(sources):
+        try:
+            datasets.append(read_run(run, **options))
+        except SkylatticeError as error:
+            refused += 1
+            console.print(f"[yellow]left out[/yellow] {error}", highlight=False, soft_wrap=True)
+    import_datasets(datasets, store, keep_bits=keep_bits)
+    console.print(f"{len(datasets)} runs imported, {refused} left out.")
+    _show_info(store)
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(store: Annotated[Path, typer.Argument(help="An ensemble store.")]) -> None:
+    """What a store holds, without reading spins."""
+    _show_info(store)
+
+
+def _show_info(store: Path) -> None:
+    from skylattice.io.store import info
+
+    facts = info(store)
+    table = Table(title=str(store), show_header=False, title_justify="left")
+    for name in ("D", "B"):
+        values = facts[name]
+        table.add_row(name, f"{len(values)} values, {values.min():g} … {values.max():g} J")
+    table.add_row("size", "{} × {} sites (y × x)".format(*facts["size"]))
+    table.add_row("T", f"{facts['T']:g} J/k_B")
+    attrs = facts["attrs"]
+    table.add_row("DMI", f"{attrs['dmi']}, handedness {attrs['handedness']:+d}")
+    table.add_row(
+        "points", f"{facts['points']} of {len(facts['D']) * len(facts['B'])}, {facts['realizations']} realizations"
+    )
+    table.add_row("lattices", ", ".join(f"{count} {name}" for name, count in facts["lattices"].items() if count))
+    table.add_row("on disk", f"{facts['bytes'] / 2**20:.1f} MiB")
+    for name in ("software", "engine", "seed"):
+        if name in attrs:
+            table.add_row(name, str(attrs[name]))
+    console.print(table)
+
+
+@app.command()
+def analyse(
+    store: Annotated[Path, typer.Argument(help="An ensemble store.")],
+    table: Annotated[
+        Path | None, typer.Option(help="Table to write, .csv or .parquet; default: NAME.csv beside the store.")
+    ] = None,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Compute all scalars of every lattice: charge, magnetization, energies, temperature, phase, quality.
+
+    Writes them to NAME.results.zarr beside the store, and as a table with one row per lattice.
+    """
+    from skylattice.analysis import analyse_store, write_table
+    from skylattice.io.results import results_path
+
+    with computing(threads, scheduler):
+        results = analyse_store(store)
+    target = table or store.with_name(store.name.removesuffix(".zarr") + ".csv")
+    rows = write_table(results, target)
+    console.print(f"{rows} lattices analysed. Table: {target}. Results: {results_path(store)}", highlight=False)
+
+
+@app.command()
+def doctor(path: Annotated[Path, typer.Argument(help="A file or folder.")]) -> None:
+    """Say what a file or folder is, and what is wrong with it."""
+    from skylattice.io.doctor import diagnose
+
+    diagnosis = diagnose(path)
+    console.print(f"[bold]{diagnosis.kind}[/bold]: {diagnosis.summary}", highlight=False)
+    colours = {"error": "red", "warning": "yellow", "info": "cyan"}
+    for finding in diagnosis.findings:
+        colour = colours.get(finding.level, "white")
+        console.print(
+            f"[{colour}]{finding.level}[/{colour}] {finding.message} {finding.remedy}", highlight=False, soft_wrap=True
+        )
+    if not diagnosis.findings:
+        console.print("[green]Nothing wrong found.[/green]")
+    if any(finding.level == "error" for finding in diagnosis.findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path("demo"),
+    threads: Threads = None,
+) -> None:
+    """Simulate a small ensemble, add a real UppASD run, analyse both, write a page of pictures and numbers.
+
+    Takes about a minute on two cores. Run again, it does what is missing and writes the page anew.
+    """
+    from skylattice.demo import build_demo
+
+    with computing(threads, None):
+        page = build_demo(folder)
+    console.print(f"\nOpen [bold]{page}[/bold] in a browser.")
+    console.print(
+        "Then try, in Python:\n"
+        "    import skylattice\n"
+        f"    ds = skylattice.open_ensemble({str(folder / 'ensemble.zarr')!r})\n"
+        "    ds.sky.topological_charge().mean('realization').compute()\n"
+        f"or simulate your own: skylattice simulate mine.zarr --D 0.4,0.5 --B 0.1:0.2:0.05 -n 2 --size 100",
+        highlight=False,
+    )
+
+
+def _version(value: bool) -> None:
+    if value:
+        from skylattice import __version__
+
+        console.print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> Any:
+    pass

@@ -1,0 +1,135 @@
+"""Put datasets, for instance runs read from files of another program, into an ensemble store."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from skylattice.errors import SkylatticeError, StoreError
+from skylattice.hamiltonian import Hamiltonian
+from skylattice.io.store import Layout, append_grid, check_layout, create_store, open_ensemble, write_point
+from skylattice.schema import GRID_DIGITS, STATUS, check_spin, require
+from skylattice.stacking import stack
+
+Point = tuple[float, float]
+
+
+def import_datasets(
+    datasets: Iterable[xr.Dataset],
+    store: str | os.PathLike[str],
+    *,
+    keep_bits: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Add every lattice of some datasets to a store, as new realizations of their (D, B) points.
+
+    Parameters
+    ----------
+    datasets
+        Each with ``spin`` (D, B, realization, y, x, component) or a ``sample`` dim in place of the first three, the
+        coordinates D, B and T, and the Hamiltonian in its attributes, as ``xr.open_dataset(path, engine="uppasd")``
+        gives. Lazy spins are read one point at a time. Holes are left out.
+    store
+        Folder of the store; created unless it is there, else extended.
+    keep_bits
+        Rounding of the spins of a new store; see :class:`skylattice.io.store.Layout`.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    The store, opened lazily.
+
+    Raises
+    ------
+    SchemaError
+        If a dataset lacks a coordinate or its spins are not unit vectors.
+    StoreError
+        If lattices differ in size, temperature or Hamiltonian among themselves or from the store; nothing is written
+        then.
+    """
+    from dask.delayed import delayed
+
+    from skylattice.progress import run_tasks
+
+    datasets = list(datasets)
+    if not datasets:
+        raise StoreError(f"{store}: expected lattices to import, found none.")
+    layouts = [layout_of(ds, keep_bits) for ds in datasets]
+    flat = [stack(ds) for ds in datasets]
+    by_point: dict[Point, list[tuple[xr.Dataset, list[int]]]] = defaultdict(list)
+    for ds in flat:
+        for point, samples in _samples_by_point(ds).items():
+            by_point[point].append((ds, samples))
+    first = _make_room(store, by_point, layouts, [str(ds.attrs["source"]) for ds in datasets if "source" in ds.attrs])
+    tasks = [
+        delayed(_write, pure=False)(
+            store, point, [ds["spin"].isel(sample=samples) for ds, samples in parts], first[point]
+        )
+        for point, parts in by_point.items()
+    ]
+    run_tasks(tasks, description="Importing", show=progress)
+    return open_ensemble(store)
+
+
+def layout_of(ds: xr.Dataset, keep_bits: int | None = None) -> Layout:
+    """What a store must share with ``ds``: size, temperature, Hamiltonian."""
+    require(ds, ("spin", "D", "B", "T"), purpose="importing")
+    check_spin(ds["spin"])
+    size = (ds.sizes["y"], ds.sizes["x"])
+    return Layout(size, round(float(ds["T"]), GRID_DIGITS), Hamiltonian.from_attrs(ds.attrs), keep_bits)
+
+
+def _samples_by_point(ds: xr.Dataset) -> dict[Point, list[int]]:
+    points: dict[Point, list[int]] = defaultdict(list)
+    D, B = (np.round(ds[name].values.astype(float), GRID_DIGITS).tolist() for name in ("D", "B"))
+    for sample, point in enumerate(zip(D, B, strict=True)):
+        points[point].append(sample)
+    return points
+
+
+def _make_room(
+    store: str | os.PathLike[str], by_point: dict[Point, Any], layouts: list[Layout], sources: list[str]
+) -> dict[Point, int]:
+    """Create or extend the store; return the first free realization of each point."""
+    from skylattice import __version__
+
+    D, B = (sorted({point[axis] for point in by_point}) for axis in (0, 1))
+    count = {point: sum(len(samples) for _, samples in parts) for point, parts in by_point.items()}
+    if not Path(store).exists():
+        for layout in layouts[1:]:
+            if layout != layouts[0]:
+                raise StoreError(
+                    f"{store}: one store holds lattices of one size, temperature and Hamiltonian, found {layouts[0]} "
+                    f"and {layout}. Import them into stores of their own."
+                )
+        attrs = {"software": f"skylattice {__version__}", "sources": sources}
+        create_store(store, D=D, B=B, realizations=max(count.values()), layout=layouts[0], attrs=attrs)
+        return dict.fromkeys(by_point, 0)
+    for layout in layouts:
+        check_layout(store, layout)
+    append_grid(store, D=D, B=B)
+    used = (open_ensemble(store)["status"].load() != STATUS["empty"]).values
+    ds = open_ensemble(store)
+    first = {}
+    for d, b in by_point:
+        taken = np.flatnonzero(used[np.abs(ds["D"].values - d).argmin(), np.abs(ds["B"].values - b).argmin()])
+        first[d, b] = int(taken[-1]) + 1 if taken.size else 0
+    append_grid(store, realizations=max(first[point] + count[point] for point in by_point))
+    return first
+
+
+def _write(store: str | os.PathLike[str], point: Point, parts: list[xr.DataArray], first: int) -> None:
+    D, B = point
+    spin = np.concatenate([part.transpose("sample", "y", "x", "component").values for part in parts])
+    try:
+        write_point(store, D=D, B=B, spin=spin, realizations=range(first, first + len(spin)))
+    except SkylatticeError as error:
+        error.add_note(f"while importing D={D:g}, B={B:g}")
+        raise
