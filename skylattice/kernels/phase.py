@@ -14,7 +14,7 @@ STRIPE = 2.0
 #: Reversed share of the area below which nothing but noise is left, and above which skyrmions are dense.
 DILUTE, DENSE = 0.01, 0.05
 #: Share of the reversed area inside skyrmions from which the lattice counts as skyrmions, and up to which as spiral.
-MOSTLY, HARDLY = 0.9, 0.1
+MOSTLY, HARDLY = 0.75, 0.25
 
 
 @jit

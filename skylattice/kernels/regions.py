@@ -32,13 +32,13 @@ def depth(spin, background, out):
 
 
 @jit
-def label_regions(mask, label, offset_y, offset_x):
-    """Label the 4-connected regions of a mask on the torus, and unwrap each.
+def label_regions(group, label, offset_y, offset_x):
+    """Label the regions of 4-connected sites of the same group on the torus, and unwrap each.
 
     Parameters
     ----------
-    mask
-        Shape (y, x), bool.
+    group
+        Shape (y, x), bool or integer; 0 belongs to no region.
     label
         Output, shape (y, x), int32: 0 outside, 1, 2, ... inside, in the order of each region's first site.
     offset_y, offset_x
@@ -49,13 +49,13 @@ def label_regions(mask, label, offset_y, offset_x):
     -------
     Whether region k percolates, that is closes on itself around the torus, at index k - 1; bool.
     """
-    ny, nx = mask.shape
+    ny, nx = group.shape
     label[:] = 0
     queue = np.empty(ny * nx, dtype=np.int32)
-    percolates = np.zeros(ny * nx // 2 + 1, dtype=np.bool_)
+    percolates = np.zeros(ny * nx, dtype=np.bool_)
     n_regions = 0
     for seed in range(ny * nx):
-        if not mask[seed // nx, seed % nx] or label[seed // nx, seed % nx] > 0:
+        if group[seed // nx, seed % nx] == 0 or label[seed // nx, seed % nx] > 0:
             continue
         n_regions += 1
         label[seed // nx, seed % nx] = n_regions
@@ -67,7 +67,7 @@ def label_regions(mask, label, offset_y, offset_x):
             head += 1
             for step_y, step_x in ((0, 1), (0, -1), (1, 0), (-1, 0)):
                 v, u = (y + step_y) % ny, (x + step_x) % nx
-                if not mask[v, u]:
+                if group[v, u] != group[y, x]:
                     continue
                 to_y, to_x = offset_y[y, x] + step_y, offset_x[y, x] + step_x
                 if label[v, u] == 0:

@@ -19,8 +19,8 @@ def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
 
     ============ ====================================================================
     ferromagnet  no region is charged, and r < 1 % (or > 99 %: reversed as a whole)
-    skyrmion     f >= 0.9 and r >= 5 %: a lattice, not a dilute gas
-    spiral       f <= 0.1
+    skyrmion     f >= 0.75 and r >= 5 %: a lattice, not a dilute gas
+    spiral       f <= 0.25
     mixed        anything else
     ============ ====================================================================
 
