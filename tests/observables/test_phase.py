@@ -55,7 +55,8 @@ def test_phase__of_skyrmions_of_any_texture(vorticity, helicity):
 
 
 def test_phase__of_half_skyrmions_half_stripes_is_mixed():
-    spin = np.concatenate([triangular().spin.values[0, 0, 0], testing.spiral(4, (48, 56)).spin.values[0, 0, 0]])
+    skyrmions, stripes = triangular().spin.values[0, 0, 0], testing.spiral(4, (48, 56)).spin.values[0, 0, 0]
+    spin = np.concatenate([skyrmions, skyrmions, stripes])
     assert name(testing.dataset(spin).sky.phase()) == "mixed"
 
 
