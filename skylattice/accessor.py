@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import xarray as xr
 
+from skylattice import stacking
 from skylattice.hamiltonian import Hamiltonian
-
-if TYPE_CHECKING:
-    pass
+from skylattice.observables import energy, magnetization, scalars, structure, topology, transform
+from skylattice.schema import require
 
 
 @xr.register_dataset_accessor("sky")
@@ -31,6 +29,103 @@ class SkyAccessor:
     def hamiltonian(self) -> Hamiltonian:
         """The interaction that the dataset's attributes state."""
         return Hamiltonian.from_attrs(self._ds.attrs)
+
+    def _spin(self, name: str) -> xr.DataArray:
+        require(self._ds, [name], purpose="ds.sky")
+        return self._ds[name]
+
+    def _interaction(self, spin: str) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray, Hamiltonian]:
+        """Spins, D, B and the Hamiltonian: what energies and fields depend on."""
+        require(self._ds, [spin, "D", "B"], purpose="ds.sky")
+        return self._ds[spin], self._ds["D"], self._ds["B"], self.hamiltonian
+
+    # Observables
+
+    def observables(self, *, spin: str = "spin") -> xr.Dataset:
+        """All scalars per lattice in one pass: :func:`skylattice.observables.scalars.observables`."""
+        return scalars.observables(*self._interaction(spin))
+
+    def qc(self, *, spin: str = "spin") -> xr.Dataset:
+        """Quality control per lattice: :func:`skylattice.observables.scalars.qc`."""
+        return scalars.qc(*self._interaction(spin), T=self._ds["T"] if "T" in self._ds.variables else None)
+
+    def magnetization(self, *, spin: str = "spin") -> xr.DataArray:
+        """Mean spin per lattice: :func:`skylattice.observables.magnetization.magnetization`."""
+        return magnetization.magnetization(self._spin(spin))
+
+    def m_z(self, *, spin: str = "spin") -> xr.DataArray:
+        """Mean S_z per lattice: :func:`skylattice.observables.magnetization.m_z`."""
+        return magnetization.m_z(self._spin(spin))
+
+    def topological_charge(
+        self,
+        *,
+        method: topology.Method = "berg-luescher",
+        diagonal: topology.Diagonal = "main",
+        spin: str = "spin",
+    ) -> xr.DataArray:
+        """Charge per lattice: :func:`skylattice.observables.topology.topological_charge`."""
+        return topology.topological_charge(self._spin(spin), method=method, diagonal=diagonal)
+
+    def charge_density(
+        self,
+        *,
+        method: topology.Method = "berg-luescher",
+        diagonal: topology.Diagonal = "main",
+        spin: str = "spin",
+    ) -> xr.DataArray:
+        """Charge per plaquette: :func:`skylattice.observables.topology.charge_density`."""
+        return topology.charge_density(self._spin(spin), method=method, diagonal=diagonal)
+
+    def energy(self, *, spin: str = "spin") -> xr.Dataset:
+        """Energy per site and its terms: :func:`skylattice.observables.energy.energy`."""
+        return energy.energy(*self._interaction(spin))
+
+    def energy_density(self, *, spin: str = "spin") -> xr.DataArray:
+        """Local energy of each site: :func:`skylattice.observables.energy.energy_density`."""
+        return energy.energy_density(*self._interaction(spin))
+
+    def effective_field(self, *, spin: str = "spin") -> xr.DataArray:
+        """Effective field on each site: :func:`skylattice.observables.energy.effective_field`."""
+        return energy.effective_field(*self._interaction(spin))
+
+    def cos_theta(self, *, spin: str = "spin") -> xr.DataArray:
+        """Alignment of each spin with its field: :func:`skylattice.observables.energy.cos_theta`."""
+        return energy.cos_theta(*self._interaction(spin))
+
+    def temperature(self, *, spin: str = "spin") -> xr.DataArray:
+        """Spin temperature per lattice: :func:`skylattice.observables.energy.temperature`."""
+        return energy.temperature(*self._interaction(spin))
+
+    def structure_factor(self, *, component: structure.Component | None = None, spin: str = "spin") -> xr.DataArray:
+        """Structure factor S(q): :func:`skylattice.observables.structure.structure_factor`."""
+        return structure.structure_factor(self._spin(spin), component=component)
+
+    def lattice_constant(self, *, component: structure.Component | None = None, spin: str = "spin") -> xr.Dataset:
+        """Peak of S(q) and lattice constant: :func:`skylattice.observables.structure.lattice_constant`."""
+        return structure.lattice_constant(self._spin(spin), component=component)
+
+    # Symmetry and shape
+
+    def to_handedness(self, handedness: int, *, spin: str = "spin") -> xr.Dataset:
+        """The same lattices under the other sign of D: :func:`skylattice.observables.transform.to_handedness`."""
+        return transform.to_handedness(self._ds, handedness, spin=spin)
+
+    def rotate90(self, k: int = 1, *, spin: str = "spin") -> xr.Dataset:
+        """Lattices and spins turned by quarters: :func:`skylattice.observables.transform.rotate90`."""
+        return transform.rotate90(self._ds, k, spin=spin)
+
+    def roll(self, *, y: int = 0, x: int = 0, spin: str = "spin") -> xr.Dataset:
+        """Lattices shifted on the torus: :func:`skylattice.observables.transform.roll`."""
+        return transform.roll(self._ds, y=y, x=x, spin=spin)
+
+    def stack(self, *, spin: str = "spin") -> xr.Dataset:
+        """Flat view along ``sample`` without holes: :func:`skylattice.stacking.stack`."""
+        return stacking.stack(self._ds, spin=spin)
+
+    def unstack(self, *, like: xr.Dataset | None = None) -> xr.Dataset:
+        """Back to the grid: :func:`skylattice.stacking.unstack`."""
+        return stacking.unstack(self._ds, like=like)
 
     # Defects and order
 

@@ -91,7 +91,7 @@ VARIABLES: dict[str, Variable] = {
     "energy_exchange": _scalar("J/site", "exchange energy per site"),
     "energy_dmi": _scalar("J/site", "Dzyaloshinskii-Moriya energy per site"),
     "energy_zeeman": _scalar("J/site", "Zeeman energy per site"),
-    "cos_theta_mean": _scalar("1", "mean alignment of spin and effective field"),
+    "cos_theta": _scalar("1", "mean alignment of spin and effective field"),
     "cos_theta_min": _scalar("1", "smallest alignment of spin and effective field"),
     "temperature": _scalar("J/k_B", "spin temperature from the thermometer"),
     "lattice_constant": _scalar("site", "lattice constant from the structure factor's peak"),
@@ -107,21 +107,24 @@ VARIABLES: dict[str, Variable] = {
     "magnetization": Variable((COMPONENT,), "float64", "1", "mean magnetization"),
     "charge_density": _site("1", "topological charge per plaquette"),
     "energy_density": _site("J/site", "local energy, half of each bond to each end"),
-    "cos_theta": _site("1", "alignment of spin and effective field"),
+    "cos_theta_map": _site("1", "alignment of spin and effective field"),
     "effective_field": Variable(SPIN_DIMS, "float64", "J", "effective field"),
     "structure_factor": Variable(("q_y", "q_x"), "float64", "1", "spin structure factor"),
+    "q_x": Variable(("q_x",), "float64", "rad/site", "wave vector along x"),
+    "q_y": Variable(("q_y",), "float64", "rad/site", "wave vector along y"),
 }
 
 
 def label(array: xr.DataArray, name: str) -> xr.DataArray:
-    """Name ``array`` and give it the attributes of the registry's variable ``name``."""
-    array = array.rename(name)
+    """A copy of ``array`` with the name and the attributes of the registry's variable ``name``; shares the values."""
+    array = array.rename(name).copy(deep=False)
     array.attrs = VARIABLES[name].attrs()
     return array
 
 
 def label_dataset(ds: xr.Dataset) -> xr.Dataset:
-    """Give every variable and coordinate of ``ds`` that the registry knows its attributes."""
+    """A copy of ``ds`` where all that the registry knows has its attributes beside its own; shares the values."""
+    ds = ds.copy(deep=False)
     for name in ds.variables:
         if name in VARIABLES:
             ds[name].attrs = {**ds[name].attrs, **VARIABLES[str(name)].attrs()}
@@ -158,7 +161,7 @@ def check_spin(spin: xr.DataArray, *, name: str = "spin") -> None:
             f"{name}: expected the component labels {COMPONENTS}, found "
             f"{tuple(map(str, spin.coords[COMPONENT].values))}. Reorder with spin.sel(component=['x', 'y', 'z'])."
         )
-    if spin.dtype.kind != "f" or spin.dtype.itemsize < 4:
+    if spin.dtype.kind != "f" or spin.dtype.itemsize not in (4, 8):
         raise SchemaError(
             f"{name}: expected float32 or float64 spins, found {spin.dtype}. Convert with spin.astype('float32')."
         )
@@ -181,15 +184,18 @@ def check_coordinate(name: str, values: Any) -> np.ndarray:
     SchemaError
         If the values are not finite numbers, or D or T is negative.
     """
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    unit = VARIABLES[name].units
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
         raise SchemaError(
-            f"{name}: expected numbers in units of J, found {values!r}. Give {name} as a float or an array of floats."
-        ) from None
+            f"{name}: expected numbers in units of {unit}, found {values!r}. "
+            f"Give {name} as a float or an array of floats."
+        )
+    array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise SchemaError(
-            f"{name}: expected finite numbers in units of J, found {array[~np.isfinite(array)].tolist()}."
+            f"{name}: expected finite numbers in units of {unit}, found {array[~np.isfinite(array)].tolist()}. "
+            "A grid point without a lattice is a hole in the spins; its coordinates are still numbers."
         )
     if name in ("D", "T") and (array < 0).any():
         remedy = (
@@ -207,7 +213,7 @@ def require(ds: xr.Dataset, names: Iterable[str], *, purpose: str) -> None:
     if missing:
         raise SchemaError(
             f"{purpose} needs {missing}; the dataset has {sorted(map(str, ds.variables))}. "
-            f"Add it, for example ds.assign_coords({missing[0]}=...)."
+            f"Rename what holds it, or add it: ds.assign({missing[0]}=...)."
         )
 
 

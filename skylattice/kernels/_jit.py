@@ -14,7 +14,8 @@ import numba
 
 CACHE = os.environ.get("SKYLATTICE_NUMBA_CACHE", "1") != "0"
 
-jit: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE)
+#: Division by zero gives inf or NaN, as in numpy: Python's check for it would keep LLVM from vectorising.
+jit: Callable[..., Any] = numba.njit(nogil=True, cache=CACHE, error_model="numpy")
 
 #: For the Monte Carlo kernels only: reassociation and approximate reciprocals are fine there, because a sampler
 #: tolerates rounding; no other kernel may use it. Loops run over slices with unsigned indices, so that LLVM sees

@@ -1,0 +1,102 @@
+"""The flat view of an ensemble, one lattice per ``sample``, and the way back to the (D, B, realization) grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from skylattice.errors import SchemaError
+from skylattice.schema import GRID_DIMS, SPIN_DIMS, STATUS, VARIABLES, check_spin
+
+SAMPLE = "sample"
+
+
+def stack(ds: xr.Dataset, *, spin: str = "spin") -> xr.Dataset:
+    """One lattice after the other along ``sample``, without the holes.
+
+    Parameters
+    ----------
+    ds
+        Dataset with spins of shape ``(..., y, x, component)``.
+    spin
+        Name of the spins.
+
+    Returns
+    -------
+    Dataset whose variables over leading dims have ``sample`` as their first dim instead, a MultiIndex of the leading
+    dims: ``ds.sel(D=0.5)`` still works, and ``ds.reset_index("sample")`` makes it fit for a file. Where ``status`` is
+    there, only lattices that are done are kept; no spin is read to tell. Without it all are kept. Lazy if the spins are
+    lazy.
+
+    Raises
+    ------
+    SchemaError
+        If the spins do not follow the schema.
+
+    Examples
+    --------
+    >>> from skylattice import testing
+    >>> stack(testing.random(4, realizations=3)).spin.sizes["sample"]
+    3
+    """
+    check_spin(ds[spin])
+    leading = [dim for dim in ds[spin].dims if dim not in SPIN_DIMS]
+    if not leading:
+        leading = [dim for dim in GRID_DIMS if dim in ds.coords] or ["realization"]
+        ds = ds.expand_dims(leading)
+    if leading != [SAMPLE]:
+        unlabelled = {dim: np.arange(ds.sizes[dim]) for dim in leading if dim not in ds.coords}
+        ds = ds.assign_coords(unlabelled).stack({SAMPLE: leading}).transpose(SAMPLE, ...)
+    if "status" in ds.variables and SAMPLE in ds["status"].dims:
+        ds = ds.isel({SAMPLE: np.flatnonzero(ds["status"].values == STATUS["done"])})
+    return ds
+
+
+def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
+    """Back from ``sample`` to the dims that :func:`stack` took it from.
+
+    Parameters
+    ----------
+    ds
+        Anything along the ``sample`` of :func:`stack`: spins, observables, latent vectors.
+    like
+        The dataset that was stacked. Grid points that lost all their lattices come back, and dims keep their order.
+
+    Returns
+    -------
+    Dataset with the leading dims in place of ``sample``. Lattices that are not in ``ds`` are holes: NaN, flags
+    "empty", other integers 0. Lazy if ``ds`` is lazy.
+
+    Raises
+    ------
+    SchemaError
+        If ``ds`` has no ``sample``, or it is not a MultiIndex.
+
+    Examples
+    --------
+    >>> from skylattice import testing
+    >>> ds = testing.random(4, realizations=3)
+    >>> unstack(stack(ds)).spin.dims
+    ('D', 'B', 'realization', 'y', 'x', 'component')
+    """
+    levels = list(getattr(ds.indexes.get(SAMPLE), "names", []))
+    if len(levels) < 2 and levels in ([], [SAMPLE]):
+        raise SchemaError(
+            f"{SAMPLE}: expected a MultiIndex of the grid's dims, as ds.sky.stack() makes it, found dims "
+            f"{dict(ds.sizes)}. After a file, put it back: ds.set_index({SAMPLE}=['D', 'B', 'realization'])."
+        )
+    fill = {name: _empty(str(name), variable.dtype) for name, variable in ds.variables.items()}
+    grid = ds.unstack(SAMPLE, fill_value=fill)
+    if like is not None:
+        grid = grid.reindex({dim: like[dim] for dim in levels if dim in like.coords}, fill_value=fill)
+    return grid.transpose(*levels, ...)
+
+
+def _empty(name: str, dtype: np.dtype) -> Any:
+    """What a variable holds where there is no lattice."""
+    flags = VARIABLES[name].flags if name in VARIABLES else None
+    if flags is not None:
+        return flags["empty"]
+    return np.nan if dtype.kind == "f" else np.zeros((), dtype).item()
