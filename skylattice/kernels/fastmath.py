@@ -62,8 +62,8 @@ def minus_expm1(x):
     g = g * f
     scale = bits_float(np.int32((n + np.int32(127)) << _MANTISSA_BITS))
     exp = scale + scale * g
-    # for n = 0 the difference 1 - exp is -g itself, without cancellation
-    return (np.float32(1.0) - scale) - scale * g, exp
+    # for n = 0 the difference is -g itself, without cancellation; written as a sum, fastmath would cancel it again
+    return -g if n == 0 else np.float32(1.0) - exp, exp
 
 
 @fastjit
