@@ -1,0 +1,194 @@
+"""What a model is made of, without Keras: its options, the named presets, and the layout of its latent vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from skylattice.errors import ModelError, SchemaError
+from skylattice.hamiltonian import Hamiltonian
+
+#: Side of a cell of the local latent map, in sites: lattices must be divisible by it, and the map is equivariant to it.
+CELL = 20
+#: Side of the lattices at which β and the number of latents are defined (the thesis' 200×200).
+REFERENCE_SIZE = 200
+#: β (C_KL) of the six models of the thesis' Table 3.1, in its order.
+THESIS_BETAS = (1.25e-5, 5e-5, 1e-4, 2e-4, 8e-4, 3.2e-3)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything that decides the shape of a model and its loss; written into the saved model as JSON.
+
+    Parameters
+    ----------
+    preset
+        Architecture: ``"periodic"`` or ``"thesis"``.
+    size
+        (ny, nx) that a ``thesis`` model is built for. A ``periodic`` model takes any size divisible by 20; the size
+        says what it was trained on last.
+    latent
+        Number of latents of a 200×200 lattice.
+    global_latent
+        How many of them describe the whole lattice (``periodic`` alone); the others are shared out evenly over the
+        cells of 20×20 sites, so their number grows with the area.
+    beta
+        Weight C_KL of the KL divergence at 200×200.
+    condition
+        Tell encoder and decoder (D, B).
+    physics
+        Weight of the mean 1 - cosθ of the output under its own D, B in the loss; 0 leaves it out.
+    widths, blocks
+        Channels and number of residual blocks at each resolution, finest first, the same in encoder and decoder.
+    dmi, handedness
+        The Hamiltonian family that the model is trained on.
+    seed
+        Of the initial weights and of the sampling.
+    """
+
+    preset: str = "periodic"
+    size: tuple[int, int] = (REFERENCE_SIZE, REFERENCE_SIZE)
+    latent: int = 500
+    global_latent: int = 100
+    beta: float = 5e-5
+    condition: bool = False
+    physics: float = 0.0
+    widths: tuple[int, ...] = (64, 128, 192)
+    blocks: tuple[int, ...] = (1, 2, 3)
+    dmi: str = "neel"
+    handedness: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.preset not in ("periodic", "thesis"):
+            raise ModelError(f"preset: expected 'periodic' or 'thesis', found {self.preset!r}.")
+        if len(self.widths) != len(self.blocks):
+            raise ModelError(
+                f"widths and blocks: expected one entry of each per resolution, found {self.widths} and {self.blocks}."
+            )
+        for name in ("beta", "physics"):
+            if not getattr(self, name) >= 0:
+                raise ModelError(f"{name}: expected a weight >= 0, found {getattr(self, name)!r}.")
+        if self.latent < 1:
+            raise ModelError(f"latent: expected at least one, found {self.latent}.")
+        if self.preset == "periodic":
+            self._check_split()
+        self.check_size(self.size)
+
+    @property
+    def hamiltonian(self) -> Hamiltonian:
+        """The interaction that the model is trained on."""
+        return Hamiltonian(self.dmi, self.handedness)  # type: ignore[arg-type]
+
+    @property
+    def cell_latents(self) -> int:
+        """Latents per cell of the local map; 0 for a ``thesis`` model."""
+        return 0 if self.preset == "thesis" else (self.latent - self.global_latent) // _REFERENCE_CELLS
+
+    def grid(self, size: Sequence[int]) -> tuple[int, int]:
+        """Rows and columns of the local map of a lattice of (ny, nx) sites."""
+        return size[0] // CELL, size[1] // CELL
+
+    def latents(self, size: Sequence[int]) -> int:
+        """Number of latents of a lattice of (ny, nx) sites: first the local map, row by row, then the global part."""
+        if self.preset == "thesis":
+            return self.latent
+        rows, columns = self.grid(size)
+        return rows * columns * self.cell_latents + self.global_latent
+
+    def check_size(self, size: Sequence[int]) -> None:
+        """Raise :class:`ModelError` unless the model takes lattices of (ny, nx) sites."""
+        ny, nx = size
+        if self.preset == "thesis":
+            if (ny, nx) != tuple(self.size):
+                raise ModelError(
+                    f"size: this thesis model takes lattices of {self.size[0]}×{self.size[1]} sites, found {ny}×{nx}. "
+                    f"Build one with size=({ny}, {nx}), or use the periodic preset."
+                )
+        elif ny < CELL or nx < CELL or ny % CELL or nx % CELL:
+            raise ModelError(
+                f"size: a periodic model takes lattices with sides divisible by {CELL}, found {ny}×{nx}. "
+                "Simulate such a size; a lattice cannot be cropped or padded without breaking its periodicity."
+            )
+
+    def kl_weight(self, size: Sequence[int]) -> float:
+        """Weight of the KL term for lattices of (ny, nx) sites: β scaled so that KL per site always weighs the same."""
+        return self.beta * REFERENCE_SIZE**2 / (size[0] * size[1])
+
+    def to_config(self) -> dict[str, Any]:
+        """The options as JSON-ready values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ModelSpec:
+        """Read what :meth:`to_config` wrote.
+
+        Raises
+        ------
+        ModelError
+            For unknown or missing options, or values of another type than the defaults'.
+        """
+        known: dict[str, Any] = {field.name: field.default for field in fields(cls)}
+        unknown, missing = sorted(set(config) - set(known)), sorted(set(known) - set(config))
+        if unknown or missing:
+            raise ModelError(
+                f"model config: unknown options {unknown}, missing {missing}. The file is not a model of this version "
+                "of skylattice."
+            )
+        values: dict[str, Any] = {}
+        for name, default in known.items():
+            value = config[name]
+            try:
+                values[name] = tuple(int(v) for v in value) if isinstance(default, tuple) else type(default)(value)
+            except (TypeError, ValueError):
+                raise ModelError(f"model config: {name} = {value!r} is not a {type(default).__name__}.") from None
+        try:
+            spec = cls(**values)
+            spec.hamiltonian  # noqa: B018  checks dmi and handedness
+        except SchemaError as error:
+            raise ModelError(f"model config: {error}") from None
+        return spec
+
+    def _check_split(self) -> None:
+        local = self.latent - self.global_latent
+        if self.global_latent < 0 or local < _REFERENCE_CELLS or local % _REFERENCE_CELLS:
+            raise ModelError(
+                f"latent: expected a multiple of {_REFERENCE_CELLS} local latents (the cells of a "
+                f"{REFERENCE_SIZE}×{REFERENCE_SIZE} lattice) besides the global ones, found latent={self.latent} with "
+                f"global_latent={self.global_latent}. For example latent=500 with global_latent=100."
+            )
+
+
+_REFERENCE_CELLS = (REFERENCE_SIZE // CELL) ** 2
+
+_THESIS = ModelSpec(preset="thesis", global_latent=0, widths=(32, 64, 128, 256, 256), blocks=(3, 3, 3, 3, 3))
+
+#: The named models: ``periodic``, and the six of the thesis.
+PRESETS: dict[str, ModelSpec] = {
+    "periodic": ModelSpec(),
+    "thesis": _THESIS,
+    **{f"thesis-{beta:.5g}": replace(_THESIS, beta=beta) for beta in THESIS_BETAS},
+}
+
+
+def make_spec(preset: str = "periodic", *, size: int | Sequence[int] | None = None, **options: Any) -> ModelSpec:
+    """The options of ``preset`` with changes; options left at None keep the preset's value.
+
+    Raises
+    ------
+    ModelError
+        For an unknown preset or option, or a combination that cannot be built.
+    """
+    if preset not in PRESETS:
+        raise ModelError(f"preset: expected one of {list(PRESETS)}, found {preset!r}.")
+    changes = {name: value for name, value in options.items() if value is not None}
+    unknown = sorted(set(changes) - {field.name for field in fields(ModelSpec)})
+    if unknown:
+        raise ModelError(f"options: unknown {unknown}; a model has {[field.name for field in fields(ModelSpec)]}.")
+    if size is not None:
+        changes["size"] = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    for name in ("widths", "blocks"):
+        if name in changes:
+            changes[name] = tuple(int(v) for v in changes[name])
+    return replace(PRESETS[preset], **changes)
