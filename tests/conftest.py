@@ -1,10 +1,20 @@
-"""Shared by all tests. Numba's disk cache misses changes in helpers of other files, so it is off."""
+"""Shared by all tests.
 
+Numba's disk cache notices a changed file, but not a changed helper in another file. Here it lies in a folder named
+after the contents of all kernels, so that it is never stale and worker processes need not compile again.
+"""
+
+import hashlib
 import os
+import tempfile
+from pathlib import Path
 
-os.environ.setdefault("SKYLATTICE_NUMBA_CACHE", "0")
+KERNELS = sorted((Path(__file__).parents[1] / "skylattice/kernels").glob("*.py"))
+DIGEST = hashlib.sha256(b"".join(path.read_bytes() for path in KERNELS)).hexdigest()[:16]
+os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"skylattice-kernels-{DIGEST}")
 
 import hypothesis
+import numpy as np
 import pytest
 
 from skylattice import testing
@@ -22,7 +32,5 @@ def random_ensemble():
 @pytest.fixture
 def one_skyrmion():
     """Two copies of one Néel skyrmion off the lattice's centre."""
-    import numpy as np
-
     ds = testing.planted_skyrmions([(20.3, 31.7)], radius=6, size=(48, 64))
     return testing.dataset(np.repeat(ds.spin.values[0, 0], 2, axis=0))
