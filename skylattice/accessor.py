@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 import xarray as xr
 
 from skylattice import stacking
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.observables import energy, magnetization, scalars, structure, topology, transform
 from skylattice.schema import require
+
+if TYPE_CHECKING:
+    from skylattice.vae.model import VAE
 
 
 @xr.register_dataset_accessor("sky")
@@ -134,3 +140,30 @@ class SkyAccessor:
         from skylattice.observables.phase import phase
 
         return phase(self._ds[spin], self._ds["B"] if "B" in self._ds.coords else 0.0)
+
+    # Models
+
+    def encode(self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin") -> xr.Dataset:
+        """Latent vectors per lattice: :func:`skylattice.vae.infer.encode`."""
+        from skylattice.vae import infer
+
+        return infer.encode(self._spin(spin), model, self.hamiltonian, **self._parameters())
+
+    def reconstruct(self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin") -> xr.Dataset:
+        """The dataset with its lattices encoded and decoded: :func:`skylattice.vae.infer.reconstruct`."""
+        from skylattice.vae import infer
+
+        output = infer.reconstruct(self._spin(spin), model, self.hamiltonian, **self._parameters())
+        provenance = {name: output.attrs[name] for name in output.attrs if name.startswith("model")}
+        return self._ds.assign({spin: output}).assign_attrs(provenance)
+
+    def reconstruction(self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin") -> xr.Dataset:
+        """Errors of the reconstruction per lattice: :func:`skylattice.vae.infer.reconstruction`."""
+        from skylattice.vae import infer
+
+        spins, D, B, hamiltonian = self._interaction(spin)
+        return infer.reconstruction(spins, model, hamiltonian, D=D, B=B)
+
+    def _parameters(self) -> dict[str, xr.DataArray | None]:
+        """D and B, or None where the dataset has none: only some models ask for them."""
+        return {name: self._ds[name] if name in self._ds.variables else None for name in ("D", "B")}

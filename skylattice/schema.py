@@ -31,6 +31,8 @@ COMPONENTS = ("x", "y", "z")
 STATUS = {"empty": 0, "done": 1, "skipped": 2, "failed": 3}
 #: Meaning of ``phase``: one int8 per lattice; -1 marks a hole.
 PHASE = {"empty": -1, "ferromagnet": 0, "spiral": 1, "skyrmion": 2, "mixed": 3}
+#: Meaning of ``texture``: one int8 per skyrmion; -1 is padding.
+TEXTURE = {"neel": 0, "bloch": 1, "antiskyrmion": 2, "mixed": 3}
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,10 @@ class Variable:
 
 def _scalar(units: str, long_name: str) -> Variable:
     return Variable((), "float64", units, long_name)
+
+
+def _each(dim: str, units: str, long_name: str) -> Variable:
+    return Variable((dim,), "float64", units, long_name)
 
 
 def _site(units: str, long_name: str) -> Variable:
@@ -103,6 +109,66 @@ VARIABLES: dict[str, Variable] = {
     "temperature_ratio": _scalar("1", "spin temperature over the temperature stated with the data"),
     "energy_balance": _scalar("J/site", "energy minus the sum of the local energies, per site"),
     "unexplained_charge": _scalar("1", "topological charge minus that of the detected skyrmions"),
+    # skyrmions, padded with NaN
+    "n_skyrmions": _scalar("1", "number of skyrmions"),
+    "n_stripes": _scalar("1", "number of reversed regions that close around the torus"),
+    "stripe_charge": _scalar("1", "topological charge of the stripes"),
+    "x": _each(SKYRMION, "site", "position along x"),
+    "y": _each(SKYRMION, "site", "position along y"),
+    "n_spins": _each(SKYRMION, "1", "number of spins in the skyrmion"),
+    "charge": _each(SKYRMION, "1", "topological charge of the skyrmion"),
+    "radius": _each(SKYRMION, "site", "radius of the disc with the skyrmion's area"),
+    "ellipticity": _each(SKYRMION, "1", "long over short axis of the skyrmion's second moments"),
+    "vorticity": _each(SKYRMION, "1", "vorticity m, turns of the in-plane angle around the core"),
+    "polarity": _each(SKYRMION, "1", "polarity p, sign of the core's z component"),
+    "helicity": _each(SKYRMION, "rad", "helicity, m times the polar angle minus the in-plane angle"),
+    "core_m_z": _each(SKYRMION, "1", "z component of the innermost spin"),
+    "texture": Variable((SKYRMION,), "int8", "1", "texture of the skyrmion", TEXTURE),
+    # defects of the skyrmion lattice
+    "coordination": _each(SKYRMION, "1", "number of neighbours in the triangulation"),
+    "string": Variable((SKYRMION,), "int32", "1", "connected group of defects that the skyrmion belongs to"),
+    "n_defects": _scalar("1", "number of skyrmions without six neighbours"),
+    "n_5": _scalar("1", "number of skyrmions with five neighbours"),
+    "n_7": _scalar("1", "number of skyrmions with seven neighbours"),
+    "n_other": _scalar("1", "number of skyrmions with fewer than five or more than seven neighbours"),
+    "defect_density": _scalar("1", "share of the skyrmions without six neighbours"),
+    "n_dislocations": _scalar("1", "number of dislocations"),
+    "n_disclinations": _scalar("1", "number of unpaired disclinations"),
+    "n_vacancies": _scalar("1", "skyrmions missing in closed groups of defects"),
+    "n_interstitials": _scalar("1", "skyrmions in excess in closed groups of defects"),
+    "n_strings": _scalar("1", "number of connected groups of defects"),
+    "dislocation_x": _each("dislocation", "site", "position of the dislocation along x"),
+    "dislocation_y": _each("dislocation", "site", "position of the dislocation along y"),
+    "burgers_x": _each("dislocation", "site", "Burgers vector along x"),
+    "burgers_y": _each("dislocation", "site", "Burgers vector along y"),
+    # models
+    "mu": Variable(("latent",), "float32", "1", "mean of the approximate posterior"),
+    "log_var": Variable(("latent",), "float32", "1", "logarithm of the approximate posterior's variance"),
+    "mse": _scalar("1", "mean squared error of the reconstruction over sites and components"),
+    "squared_error": _site("1", "squared error of the reconstruction, summed over components"),
+    "energy_difference": _scalar("J/site", "energy of the reconstruction minus that of the lattice, per site"),
+    "cos_theta_difference": _scalar("1", "mean alignment with the field, reconstruction minus lattice"),
+    # order of the skyrmion lattice
+    "hexatic_order": _scalar("1", "modulus of the mean bond order psi6"),
+    "local_order": _scalar("1", "mean modulus of the bond order psi6"),
+    "lattice_orientation": _scalar("rad", "orientation of the lattice, modulo 60 degrees"),
+    "psi6": _each(SKYRMION, "1", "modulus of the local bond order psi6"),
+    "orientation": _each(SKYRMION, "rad", "orientation of the neighbours, modulo 60 degrees"),
+    "pair_correlation": _each("distance", "1", "pair correlation of positions"),
+    "orientation_correlation": _each("distance", "1", "pair correlation of the bond order psi6"),
+    "correlation_length": _scalar("site", "correlation length of the bond order psi6"),
+    "n_grains": _scalar("1", "number of grains"),
+    "largest_grain": _scalar("1", "share of the skyrmions in the largest grain"),
+    "grain": Variable((SKYRMION,), "int32", "1", "grain that the skyrmion belongs to"),
+    "grain_size": _each("grain", "1", "number of skyrmions in the grain"),
+    "grain_orientation": _each("grain", "rad", "orientation of the grain, modulo 60 degrees"),
+    "boundary_grain": _each("boundary", "1", "grain on one side of the boundary"),
+    "boundary_other_grain": _each("boundary", "1", "grain on the other side of the boundary"),
+    "misorientation": _each("boundary", "rad", "angle between the grains on the two sides"),
+    "boundary_length": _each("boundary", "site", "length of the boundary"),
+    "boundary_dislocations": _each("boundary", "1", "number of dislocations on the boundary"),
+    "dislocation_spacing": _each("boundary", "site", "length of the boundary over its dislocations"),
+    "expected_spacing": _each("boundary", "site", "lattice constant over twice the sine of half the misorientation"),
     # maps
     "magnetization": Variable((COMPONENT,), "float64", "1", "mean magnetization"),
     "charge_density": _site("1", "topological charge per plaquette"),
