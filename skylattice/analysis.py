@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -11,6 +12,9 @@ from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.results import write_results
 from skylattice.io.store import open_ensemble
 from skylattice.schema import STATUS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def analyse_store(store: str | os.PathLike[str]) -> xr.Dataset:
@@ -34,7 +38,7 @@ def analyse_store(store: str | os.PathLike[str]) -> xr.Dataset:
     return results
 
 
-def to_table(results: xr.Dataset) -> object:
+def to_table(results: xr.Dataset) -> pd.DataFrame:
     """Tidy :class:`pandas.DataFrame` of scalars: one row per lattice that is done, flags by name."""
     frame = results.to_dataframe().reset_index()
     frame = frame[frame["status"] == STATUS["done"]].reset_index(drop=True)

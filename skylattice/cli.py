@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,7 +61,7 @@ def computing(threads: int | None, scheduler: str | None) -> Iterator[None]:
             with Client(scheduler):
                 yield
         else:
-            with dask.config.set(scheduler="threads", **({} if threads is None else {"num_workers": threads})):
+            with dask.config.set(scheduler="threads", num_workers=threads or os.cpu_count()):
                 yield
     except KeyboardInterrupt:
         Console(stderr=True).print("Interrupted. What was finished is kept: run the same command again to go on.")

@@ -35,10 +35,10 @@ def locked(path: str | os.PathLike[str], region: str, timeout: float = 0) -> Ite
     """Hold the lock of one region of a local store; the operating system frees it when a process dies."""
     from filelock import FileLock, Timeout
 
-    folder = Path(path).with_name(f".{Path(path).name}.locks")
+    folder = Path(path).with_name(".skylattice-locks")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / f"{region}.lock", timeout=timeout, thread_local=False):
+        with FileLock(folder / f"{Path(path).name}.{region}.lock", timeout=timeout, thread_local=False):
             yield
     except Timeout:
         raise StoreError(

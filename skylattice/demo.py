@@ -1,0 +1,114 @@
+"""What ``skylattice demo`` does: a small ensemble and a real lattice, from nothing to a page of pictures."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import xarray as xr
+
+from skylattice.analysis import analyse_store, to_table
+from skylattice.data import open_example
+from skylattice.io.importing import import_datasets
+from skylattice.io.store import open_ensemble
+from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
+from skylattice.report.page import Page
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Stripes at low field, skyrmion lattices in the middle, ferromagnets above.
+D = [0.4, 0.5, 0.6, 0.7]
+B = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4]
+REALIZATIONS = 2
+SIZE = 100
+
+_COLUMNS = [
+    "D",
+    "B",
+    "realization",
+    "phase",
+    "topological_charge",
+    "m_z",
+    "energy",
+    "cos_theta_min",
+    "temperature_ratio",
+]
+
+
+def build_demo(folder: str | os.PathLike[str]) -> Path:
+    """Simulate, import, analyse, and write ``folder/index.html``; what is there already is not done again.
+
+    Returns the path of the page.
+    """
+    from skylattice.simulation.ensemble import simulate_ensemble
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    simulated, imported = folder / "ensemble.zarr", folder / "uppasd.zarr"
+    start = time.perf_counter()
+    simulate_ensemble(D=D, B=B, realizations=REALIZATIONS, size=SIZE, store=simulated)
+    seconds = time.perf_counter() - start
+    if not imported.exists():
+        import_datasets([open_example("uppasd-200")], imported, progress=False)
+    results, real = analyse_store(simulated), analyse_store(imported)
+    return write_page(folder / "index.html", simulated, imported, results, real, seconds)
+
+
+def write_page(
+    path: Path, simulated: Path, imported: Path, results: xr.Dataset, real: xr.Dataset, seconds: float
+) -> Path:
+    """Draw the demo's page from its two stores and their results."""
+    ensemble = open_ensemble(simulated)
+    table = to_table(results)
+    page = Page(
+        "skylattice demo",
+        f"{len(table)} lattices of {SIZE}×{SIZE} sites, annealed from random spins to T = {float(ensemble['T']):g} "
+        f"J/k_B in {seconds:.0f} s, and one 200×200 lattice from a real UppASD run.",
+    )
+    page.heading("The ensemble").text(
+        "Out-of-plane component S_z of one lattice per point: red along the field, blue against it. From left to right "
+        "the field grows: stripes, skyrmion lattice, ferromagnet."
+    )
+    maps = (
+        ensemble["spin"].sel(component="z").isel(realization=0).stack(sample=("D", "B")).transpose("sample", "y", "x")
+    )
+    titles = [f"D={d:g}, B={b:g}" for d in ensemble["D"].values for b in ensemble["B"].values]
+    page.figure(lattice_maps(maps.compute(), titles, columns=len(B)))
+    page.heading("Phase diagram").text(
+        "Topological charge Q: minus one for each skyrmion. Hover for the numbers; the spread is over realizations."
+    )
+    page.figure(phase_diagram(results["topological_charge"], title="Topological charge"))
+    _add_real_lattice(page, imported, to_table(real))
+    page.heading("Numbers").text("One row per lattice; the same and more is in ensemble.csv beside this page.")
+    page.table(table[_COLUMNS])
+    table.to_csv(path.with_name("ensemble.csv"), index=False)
+    page.heading("What next").code(_next_steps(simulated))
+    return page.write(path)
+
+
+def _add_real_lattice(page: Page, store: Path, table: pd.DataFrame) -> None:
+    page.heading("A real lattice").text(
+        "Annealed with UppASD at D = 0.5, B = 0.15, and imported: charge, magnetization and energies are those that "
+        "the program itself reported. The thermometer reads the spins' temperature off the lattice alone."
+    )
+    spin = open_ensemble(store)["spin"].isel(D=0, B=0, realization=0)
+    maps = spin.transpose("component", "y", "x").rename(component="sample").compute()
+    page.figure(lattice_maps(maps, ["S_x", "S_y", "S_z"], columns=3).update_layout(height=420))
+    numbers = table[_COLUMNS[3:]].iloc[0]
+    page.table(numbers.to_frame("value").rename_axis("quantity").reset_index())
+
+
+def _next_steps(store: Path) -> str:
+    return (
+        "import skylattice\n"
+        f"ds = skylattice.open_ensemble({os.fspath(store)!r})   # lazy: D, B, realization, y, x, component\n"
+        'ds.sky.topological_charge().mean("realization").compute()\n'
+        "ds.sky.structure_factor().isel(D=1, B=3).compute()\n\n"
+        "# an ensemble of your own\n"
+        "skylattice simulate mine.zarr --D 0.35:0.6:0.05 --B-limits 0.3 0.65 --B-step 0.02 --only-phase skyrmion\n"
+        "# your UppASD runs\n"
+        "skylattice import uppasd RUNS runs.zarr && skylattice analyse runs.zarr"
+    )

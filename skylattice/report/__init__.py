@@ -1,0 +1,1 @@
+"""Figures and pages: every function returns an object, none shows it."""
