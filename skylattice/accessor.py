@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from skylattice import stacking
+from skylattice.defects import classify, detect, grains, order, table, triangulate
+from skylattice.defects.lattice import of_spins
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.observables import energy, magnetization, scalars, structure, topology, transform
+from skylattice.observables import energy, magnetization, phase, scalars, structure, topology, transform
 from skylattice.schema import require
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from skylattice.vae.model import VAE
 
 
@@ -137,9 +142,106 @@ class SkyAccessor:
 
     def phase(self, *, spin: str = "spin") -> xr.DataArray:
         """Magnetic phase per lattice: :func:`skylattice.observables.phase.phase`."""
-        from skylattice.observables.phase import phase
+        return phase.phase(self._spin(spin), self._field())
 
-        return phase(self._ds[spin], self._ds["B"] if "B" in self._ds.coords else 0.0)
+    def skyrmions(
+        self, *, rule: detect.Rule = "charge", max_skyrmions: int | None = None, spin: str = "spin"
+    ) -> xr.Dataset:
+        """Every skyrmion, measured: :func:`skylattice.defects.detect.skyrmions`."""
+        return detect.skyrmions(self._spin(spin), self._field(), rule=rule, max_skyrmions=max_skyrmions)
+
+    def triangulation(
+        self,
+        *,
+        boundary: triangulate.Boundary = "periodic",
+        rule: detect.Rule = "charge",
+        max_skyrmions: int | None = None,
+        spin: str = "spin",
+    ) -> xr.Dataset:
+        """Skyrmions and their neighbours: :func:`skylattice.defects.triangulate.triangulation`."""
+        return self._analyse(triangulate.triangulation, spin, rule, max_skyrmions, boundary=boundary)
+
+    def defects(
+        self,
+        *,
+        boundary: triangulate.Boundary = "periodic",
+        exclude_hull: bool = True,
+        rule: detect.Rule = "charge",
+        max_skyrmions: int | None = None,
+        spin: str = "spin",
+    ) -> xr.Dataset:
+        """Skyrmions and defects of their lattice: :func:`skylattice.defects.classify.defects`."""
+        return self._analyse(classify.defects, spin, rule, max_skyrmions, boundary=boundary, exclude_hull=exclude_hull)
+
+    def hexatic_order(
+        self,
+        *,
+        boundary: triangulate.Boundary = "periodic",
+        rule: detect.Rule = "charge",
+        max_skyrmions: int | None = None,
+        spin: str = "spin",
+    ) -> xr.Dataset:
+        """Skyrmions and their sixfold order: :func:`skylattice.defects.order.hexatic_order`."""
+        return of_spins(
+            order.hexatic_order,
+            self._spin(spin),
+            self._field(),
+            rule=rule,
+            max_skyrmions=max_skyrmions,
+            boundary=boundary,
+        )
+
+    def pair_correlation(
+        self,
+        *,
+        bin_width: float = 0.5,
+        rule: detect.Rule = "charge",
+        max_skyrmions: int | None = None,
+        spin: str = "spin",
+    ) -> xr.Dataset:
+        """Skyrmions and their pair correlations: :func:`skylattice.defects.order.pair_correlation`."""
+        return of_spins(
+            order.pair_correlation,
+            self._spin(spin),
+            self._field(),
+            rule=rule,
+            max_skyrmions=max_skyrmions,
+            bin_width=bin_width,
+        )
+
+    def grains(
+        self,
+        *,
+        tolerance: float = grains.TOLERANCE,
+        min_size: int = grains.MIN_SIZE,
+        max_grains: int | None = None,
+        rule: detect.Rule = "charge",
+        max_skyrmions: int | None = None,
+        spin: str = "spin",
+    ) -> xr.Dataset:
+        """Skyrmions and the grains they form: :func:`skylattice.defects.grains.grains`."""
+        return self._analyse(
+            grains.grains, spin, rule, max_skyrmions, tolerance=tolerance, min_size=min_size, max_grains=max_grains
+        )
+
+    def to_table(self, dim: str = "skyrmion") -> pd.DataFrame:
+        """Padded results, one row per entry: :func:`skylattice.defects.table.to_table`."""
+        return table.to_table(self._ds, dim)
+
+    def _analyse(
+        self,
+        analysis: Callable[..., xr.Dataset],
+        spin: str,
+        rule: detect.Rule,
+        max_skyrmions: int | None,
+        **options: Any,
+    ) -> xr.Dataset:
+        """Detection, then an analysis of the positions."""
+        return of_spins(analysis, self._spin(spin), self._field(), rule=rule, max_skyrmions=max_skyrmions, **options)
+
+    def _field(self) -> xr.DataArray | float:
+        """B, or 0 where the dataset has none: the mean magnetization then tells the background."""
+        return self._ds["B"] if "B" in self._ds.variables else 0.0
 
     # Models
 

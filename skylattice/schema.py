@@ -125,6 +125,8 @@ VARIABLES: dict[str, Variable] = {
     "core_m_z": _each(SKYRMION, "1", "z component of the innermost spin"),
     "texture": Variable((SKYRMION,), "int8", "1", "texture of the skyrmion", TEXTURE),
     # defects of the skyrmion lattice
+    "triangles": Variable(("triangle", "corner"), "int32", "1", "skyrmions at the corners of each triangle"),
+    "n_triangles": _scalar("1", "number of triangles"),
     "coordination": _each(SKYRMION, "1", "number of neighbours in the triangulation"),
     "string": Variable((SKYRMION,), "int32", "1", "connected group of defects that the skyrmion belongs to"),
     "n_defects": _scalar("1", "number of skyrmions without six neighbours"),

@@ -1,0 +1,1 @@
+"""Skyrmions as particles: detection, triangulation on the torus, defects, order and grains."""

@@ -1,0 +1,174 @@
+"""Grains of a skyrmion lattice by orientation, and the boundaries between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from skylattice.defects._lattices import per_lattice
+from skylattice.defects.classify import Defects, classify
+from skylattice.defects.order import psi6
+from skylattice.defects.triangulate import Mesh, mesh_of, points_arguments
+from skylattice.errors import SchemaError
+from skylattice.schema import SKYRMION, STATUS
+
+_NAMES = (
+    "n_grains",
+    "largest_grain",
+    "grain",
+    "grain_size",
+    "grain_orientation",
+    "boundary_grain",
+    "boundary_other_grain",
+    "misorientation",
+    "boundary_length",
+    "boundary_dislocations",
+    "dislocation_spacing",
+    "expected_spacing",
+    "status",
+)
+
+#: Smallest misorientation of two grains in rad (5°), and smallest grain in skyrmions.
+TOLERANCE, MIN_SIZE = 0.09, 12
+#: Mean length of a path along the Voronoi edges of a triangular lattice over the straight distance.
+_ZIGZAG = 2 * np.sqrt(3) / np.pi
+
+
+def find_grains(mesh: Mesh, *, tolerance: float = TOLERANCE, min_size: int = MIN_SIZE) -> np.ndarray:
+    """Number of the grain that each point belongs to, shape (n,), from 1 in the order of decreasing size.
+
+    Each point's ψ6 is averaged with its neighbours'. Neighbours then join in the order of their misorientation, as long
+    as the mean orientations of their grains differ by less than the tolerance; grains below the minimum size join the
+    neighbour that they share most edges with.
+
+    Parameters
+    ----------
+    mesh
+        From :func:`skylattice.defects.triangulate.triangulate`.
+    tolerance
+        Smallest misorientation of two grains in rad.
+    min_size
+        Smallest grain, in points.
+    """
+    from skylattice.kernels.order import grow_grains
+
+    return grow_grains(mesh.origin, mesh.end, _smooth_psi6(mesh), tolerance, min_size)
+
+
+def grains(
+    positions: xr.Dataset,
+    size: tuple[int, int],
+    *,
+    tolerance: float = TOLERANCE,
+    min_size: int = MIN_SIZE,
+    max_grains: int | None = None,
+) -> xr.Dataset:
+    """Divide each lattice into grains of one orientation, and measure the boundaries between them.
+
+    Parameters
+    ----------
+    positions
+        ``x`` and ``y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN for a hole, as
+        from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
+    size
+        (ny, nx) of the lattice of spins.
+    tolerance, min_size
+        As for :func:`find_grains`.
+    max_grains
+        Length of the ``grain`` dimension; by default as many as there can be.
+
+    Returns
+    -------
+    Dataset, lazy if ``positions`` is lazy. Of shape ``(...)``: ``n_grains``; ``largest_grain``, its share of the
+    skyrmions; ``status`` as for :func:`skylattice.defects.classify.defects`. Of shape ``(..., skyrmion)``: ``grain``,
+    -1 where padded. Of shape ``(..., grain)``: ``grain_size`` in skyrmions; ``grain_orientation`` in (-π/6, π/6] rad.
+    Of shape ``(..., boundary)``, one for each two grains that touch: ``boundary_grain`` and ``boundary_other_grain``;
+    ``misorientation`` θ in rad; ``boundary_length`` in sites; ``boundary_dislocations``; ``dislocation_spacing``, the
+    length over their number, and ``expected_spacing`` a / (2 sin(θ/2)), in sites.
+
+    Raises
+    ------
+    SchemaError
+        For a tolerance or size that is not positive; and, when computed, if a lattice has more than ``max_grains``.
+    """
+    if not tolerance > 0 or min_size < 1:
+        raise SchemaError(
+            f"grains: expected tolerance > 0 rad and min_size >= 1, found {tolerance!r} and {min_size!r}."
+        )
+    rows = positions.sizes[SKYRMION]
+    most = max(1, rows // min_size) if max_grains is None else max_grains
+    return per_lattice(
+        _grains,
+        *points_arguments(positions),
+        _NAMES,
+        # a map on the torus has at most three borders for each country
+        {SKYRMION: rows, "grain": most, "boundary": 3 * most},
+        size=size,
+        tolerance=tolerance,
+        min_size=min_size,
+    )
+
+
+def _grains(
+    x: np.ndarray, y: np.ndarray, n: np.ndarray, *, size: tuple[int, int], tolerance: float, min_size: int
+) -> dict[str, Any]:
+    """Grains and boundaries of one lattice, by name."""
+    mesh = mesh_of(x, y, n, size)
+    if not isinstance(mesh, Mesh):
+        return mesh
+    grain = find_grains(mesh, tolerance=tolerance, min_size=min_size)
+    count = np.bincount(grain)[1:]
+    local = psi6(mesh)
+    order = np.bincount(grain, weights=local.real)[1:] + 1j * np.bincount(grain, weights=local.imag)[1:]
+    return {
+        "n_grains": len(count),
+        "largest_grain": count.max() / n,
+        "grain": grain,
+        "grain_size": count,
+        "grain_orientation": np.angle(order) / 6,
+        **_boundaries(mesh, classify(mesh), grain, order),
+        "status": STATUS["done"],
+    }
+
+
+def _boundaries(mesh: Mesh, defects: Defects, grain: np.ndarray, order: np.ndarray) -> dict[str, np.ndarray]:
+    """Every two grains that touch: length of the boundary between them and dislocations on it."""
+    from skylattice.kernels.order import dual_length
+
+    a, b = grain[mesh.origin], grain[mesh.end]
+    crossing = np.flatnonzero(a < b)
+    pairs, which = np.unique(np.column_stack([a[crossing], b[crossing]]), axis=0, return_inverse=True)
+    crossed = dual_length(mesh.origin, mesh.end, mesh.twin, mesh.vector)[crossing]
+    length = np.bincount(which.ravel(), weights=crossed, minlength=len(pairs)) / _ZIGZAG
+
+    on_boundary = np.zeros(len(pairs))
+    dislocations = np.flatnonzero((defects.core_charge == 0) & (defects.burgers != 0).any(axis=1))
+    for k in dislocations + 1:
+        leaving = defects.core[mesh.origin] == k
+        around = np.bincount(np.concatenate([a[leaving], b[leaving]]), minlength=len(order) + 1)
+        first, second = np.sort(np.argsort(-around, kind="stable")[:2])
+        if around[first] and around[second]:
+            on_boundary += (pairs == (first, second)).all(axis=1)
+
+    turn = abs(np.angle(order[pairs[:, 0] - 1] * order[pairs[:, 1] - 1].conj())) / 6
+    spacing = np.sqrt(2 / np.sqrt(3) * mesh.size[0] * mesh.size[1] / len(mesh.points))
+    with np.errstate(divide="ignore"):
+        return {
+            "boundary_grain": pairs[:, 0],
+            "boundary_other_grain": pairs[:, 1],
+            "misorientation": turn,
+            "boundary_length": length,
+            "boundary_dislocations": on_boundary,
+            "dislocation_spacing": length / on_boundary,
+            "expected_spacing": spacing / (2 * np.sin(turn / 2)),
+        }
+
+
+def _smooth_psi6(mesh: Mesh) -> np.ndarray:
+    """ψ6 of each point averaged with its neighbours'."""
+    local = psi6(mesh)
+    total, count = local.copy(), 1 + np.bincount(mesh.origin, minlength=len(local))
+    np.add.at(total, mesh.origin, local[mesh.end])
+    return total / count

@@ -1,0 +1,146 @@
+"""Sixfold order of points: local order parameters, pair correlations and grains."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from skylattice.kernels._jit import jit
+
+
+@jit
+def local_psi6(origin, end, twin, vector, n):
+    """Mean of exp(6 i θ) over the edges at each point, θ the edge's direction; shape (n,), complex."""
+    total, count = np.zeros(n, dtype=np.complex128), np.zeros(n)
+    for h in range(len(origin)):
+        sixth = complex(vector[h, 0], vector[h, 1]) ** 6
+        sixth /= abs(sixth)
+        total[origin[h]] += sixth
+        count[origin[h]] += 1.0
+        if twin[h] < 0:  # a hull edge has one half only
+            total[end[h]] += sixth
+            count[end[h]] += 1.0
+    return total / np.maximum(count, 1.0)
+
+
+@jit
+def pair_histogram(points, psi6, width, height, bin_width, n_bins):
+    """Number of pairs, and sum of Re ψ6* ψ6, by minimum-image distance."""
+    count, order = np.zeros(n_bins), np.zeros(n_bins)
+    for i in range(len(points)):
+        for j in range(i):
+            dx, dy = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
+            dx -= width * np.round(dx / width)
+            dy -= height * np.round(dy / height)
+            k = int(math.hypot(dx, dy) / bin_width)
+            if k < n_bins:
+                count[k] += 1.0
+                order[k] += psi6[i].real * psi6[j].real + psi6[i].imag * psi6[j].imag
+    return count, order
+
+
+@jit
+def misorientation(a, b):
+    """Angle between two lattices with ψ6 = a and b, in [0, π/6]; zero for an undefined orientation."""
+    turned = a * b.conjugate()
+    return abs(math.atan2(turned.imag, turned.real)) / 6.0
+
+
+@jit
+def _root(parent, k):
+    """Representative of k's set, halving the path on the way."""
+    while parent[k] != k:
+        parent[k] = parent[parent[k]]
+        k = parent[k]
+    return k
+
+
+@jit
+def grow_grains(origin, end, psi6, tolerance, min_size):
+    """Number the grains, from 1 in the order of decreasing size.
+
+    Neighbours join in the order of their misorientation, as long as the mean orientations of the two grains that they
+    belong to differ by less than the tolerance. Grains below the minimum size then join the neighbour that they share
+    most edges with, smallest first.
+
+    Parameters
+    ----------
+    origin, end
+        Points at the two ends of each half-edge.
+    psi6
+        Order parameter of each point, averaged over its surroundings.
+    tolerance
+        In rad.
+    min_size
+        Number of points.
+    """
+    n = len(psi6)
+    parent, size, mean = np.arange(n), np.ones(n, dtype=np.int64), psi6.copy()
+    angle = np.empty(len(origin))
+    for h in range(len(origin)):
+        angle[h] = misorientation(psi6[origin[h]], psi6[end[h]])
+    order = np.argsort(angle, kind="mergesort")
+    changed = True
+    while changed:
+        changed = False
+        for h in order:
+            a, b = _root(parent, origin[h]), _root(parent, end[h])
+            if a != b and misorientation(mean[a], mean[b]) < tolerance:
+                parent[b] = a
+                size[a] += size[b]
+                mean[a] += mean[b]
+                changed = True
+    _absorb_small(origin, end, parent, size, min_size)
+
+    roots = np.array([i for i in range(n) if parent[i] == i])
+    rank = np.argsort(-size[roots], kind="mergesort")
+    number = np.zeros(n, dtype=np.int32)
+    for k in range(len(roots)):
+        number[roots[rank[k]]] = k + 1
+    label = np.empty(n, dtype=np.int32)
+    for i in range(n):
+        label[i] = number[_root(parent, i)]
+    return label
+
+
+@jit
+def _absorb_small(origin, end, parent, size, min_size):
+    """Join grains below the minimum size, smallest first, with the neighbour that shares most edges with them."""
+    n = len(parent)
+    shared = np.zeros(n, dtype=np.int64)
+    while True:
+        smallest = -1
+        for i in range(n):
+            if parent[i] == i and size[i] < min_size and (smallest < 0 or size[i] < size[smallest]):
+                smallest = i
+        if smallest < 0:
+            return
+        shared[:] = 0
+        for h in range(len(origin)):
+            if _root(parent, origin[h]) == smallest:
+                shared[_root(parent, end[h])] += 1
+        shared[smallest] = 0
+        host = np.argmax(shared)
+        if shared[host] == 0:  # the whole lattice is smaller than a grain
+            return
+        parent[smallest] = host
+        size[host] += size[smallest]
+
+
+@jit
+def dual_length(origin, end, twin, vector):
+    """Length of the Voronoi edge that crosses each half-edge: half the edge times the opposite angles' cotangents."""
+    n = len(origin)
+    half = np.empty(n)
+    for h in range(n):
+        # in triangle (a, b, c) the angle at c is between the edges b → c and c → a
+        bc, ca = h - 2 if h % 3 == 2 else h + 1, h + 2 if h % 3 == 0 else h - 1
+        dot = -(vector[bc, 0] * vector[ca, 0] + vector[bc, 1] * vector[ca, 1])
+        cross = vector[bc, 0] * vector[ca, 1] - vector[bc, 1] * vector[ca, 0]
+        half[h] = 0.5 * math.hypot(vector[h, 0], vector[h, 1]) * dot / cross
+    length = half.copy()
+    for h in range(n):
+        if twin[h] >= 0:
+            length[h] += half[twin[h]]
+    return length
