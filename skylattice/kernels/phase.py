@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from skylattice.kernels._jit import gujit, jit
-from skylattice.kernels.regions import count_preimages, depth, elongation, label_regions
+from skylattice.kernels.regions import count_preimages, depth, elongation, label_regions, sinuosity
 
 EMPTY, FERROMAGNET, SPIRAL, SKYRMION, MIXED = -1, 0, 1, 2, 3
 
-#: Elongation from which a region is a stripe rather than a skyrmion.
+#: Elongation, or sinuosity, from which a region is a stripe rather than a skyrmion.
 STRIPE = 2.0
 #: Reversed share of the area below which nothing but noise is left, and above which skyrmions are dense.
 DILUTE, DENSE = 0.01, 0.05
@@ -46,7 +46,8 @@ def classify(spin, field):
     for k in range(n_preimages):
         charge[label[site[k] // nx, site[k] % nx] - 1] += sign[k]
     area = np.bincount(label.ravel(), minlength=n_regions + 1)[1:]
-    compact = (np.abs(charge) == 1) & ~percolates & (elongation(label, offset_y, offset_x, n_regions) < STRIPE)
+    straight = elongation(label, offset_y, offset_x, n_regions) < STRIPE
+    compact = (np.abs(charge) == 1) & ~percolates & straight & (sinuosity(label, n_regions) < STRIPE)
 
     reversed_area = area.sum()
     share = reversed_area / (ny * nx)

@@ -112,6 +112,29 @@ def elongation(label, offset_y, offset_x, n_regions):
 
 
 @jit
+def sinuosity(label, n_regions):
+    """Squared perimeter over 16 areas of each region: 1 for a square, 1.3 for a disc, L/4 for a path of length L.
+
+    Unlike the elongation it tells a stripe also where it is curled up.
+    """
+    ny, nx = label.shape
+    area, perimeter = np.zeros(n_regions), np.zeros(n_regions)
+    for y in range(ny):
+        for x in range(nx):
+            k = label[y, x]
+            right, up = label[y, x + 1 if x + 1 < nx else 0], label[y + 1 if y + 1 < ny else 0, x]
+            if k > 0:
+                area[k - 1] += 1.0
+            for neighbour in (right, up):
+                if neighbour != k:
+                    if k > 0:
+                        perimeter[k - 1] += 1.0
+                    if neighbour > 0:
+                        perimeter[neighbour - 1] += 1.0
+    return perimeter * perimeter / (16.0 * area)
+
+
+@jit
 def _edge(a, b, background):
     """p·(a × b): on which side of the great circle through a and b the direction p lies. Exactly odd in (a, b)."""
     return (

@@ -13,9 +13,9 @@ def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
 
     The rule looks at the regions of 4-connected sites that point against the background, which lies along the field,
     or along the mean S_z where B = 0. Each region carries an integer charge (see :mod:`skylattice.kernels.regions`). A
-    region is a *skyrmion* if its charge is +1 or -1, it does not close on itself around the torus, and its second
-    moments have an axis ratio below 2. With r the reversed share of the sites, and f the share of the reversed sites
-    that lie in skyrmions:
+    region is a *skyrmion* if its charge is +1 or -1, it does not close on itself around the torus, its second moments
+    have an axis ratio below 2, and its squared perimeter is below 32 times its area (a disc has 20, a curled stripe
+    hundreds). With r the reversed share of the sites, and f the share of the reversed sites that lie in skyrmions:
 
     ============ ====================================================================
     ferromagnet  no region is charged, and r < 1 % (or > 99 %: reversed as a whole)

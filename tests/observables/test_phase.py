@@ -26,6 +26,21 @@ def flip(spin):
     return spin * xr.DataArray([1.0, -1.0, -1.0], dims="component")
 
 
+def curled_stripe(width=5.0):
+    """One long stripe wound up as a spiral: a single region of charge -1, as wide as it is high, as in a labyrinth."""
+    turn = np.linspace(2 * np.pi, 8 * np.pi, 1500)
+    path = np.stack([48 + 1.6 * turn * np.cos(turn), 48 + 1.6 * turn * np.sin(turn)], axis=-1)
+    sites = np.stack(np.mgrid[:96, :96], axis=-1).reshape(-1, 1, 2)
+    away = sites - path[None]
+    nearest = np.argmin((away**2).sum(-1), axis=1)
+    away = away[np.arange(len(away)), nearest]
+    distance = np.linalg.norm(away, axis=-1)
+    theta = np.pi * np.clip(1 - distance / width, 0, 1)
+    plane = -away[:, ::-1] / np.maximum(distance, 1e-9)[:, None]
+    spin = np.c_[np.sin(theta)[:, None] * plane, np.cos(theta)].reshape(96, 96, 3)
+    return testing.dataset(spin)
+
+
 CASES = {
     "ferromagnet": testing.ferromagnet(32),
     "spiral": testing.spiral(turns=4, size=64),
@@ -58,6 +73,12 @@ def test_phase__of_half_skyrmions_half_stripes_is_mixed():
     skyrmions, stripes = triangular().spin.values[0, 0, 0], testing.spiral(4, (48, 56)).spin.values[0, 0, 0]
     spin = np.concatenate([skyrmions, skyrmions, stripes])
     assert name(testing.dataset(spin).sky.phase()) == "mixed"
+
+
+def test_phase__of_a_curled_stripe_is_not_skyrmion():
+    ds = curled_stripe()
+    assert round(ds.sky.topological_charge().item()) == -1
+    assert name(ds.sky.phase()) == "spiral"
 
 
 def test_phase__of_a_ferromagnet_against_the_field_is_ferromagnet():
