@@ -1,0 +1,103 @@
+"""Spin updates per second of one thread on 200×200, beside the plain loop and the bandwidth they could use."""
+
+import time
+
+import numpy as np
+import pytest
+
+from skylattice import testing
+from skylattice.kernels import checkerboard, raster
+
+SIZE = 200
+COUPLING = np.array([1.0, 1.0, 0.5, 0.5, 0.125])
+BETA = 10.0
+SEED = np.arange(4, dtype=np.uint32)
+#: Bytes that one over-relaxation update moves: own spin and four neighbours read, own spin written, float32.
+BYTES_PER_UPDATE = (5 + 1) * 3 * 4
+
+
+def lattice():
+    return testing.random_spins((SIZE, SIZE), seed=0)
+
+
+def planes():
+    return checkerboard.to_planes(lattice())
+
+
+def vectorised(state, sweeps, over_relaxation):
+    return lambda: checkerboard.run_planes(
+        state, COUPLING.astype(np.float32), np.float32(BETA), 0, sweeps, over_relaxation, SEED
+    )
+
+
+def plain(state, sweeps, over_relaxation):
+    return lambda: raster.run_raster(state, COUPLING, BETA, 0, sweeps, over_relaxation, SEED, raster.HEAT_BATH)
+
+
+def median_rate(f, operations, rounds=5):
+    """Operations per second of a baseline, timed by hand in the same run."""
+    f()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        f()
+        times.append(time.perf_counter() - start)
+    return operations / np.median(times)
+
+
+def copy_bandwidth():
+    """Bytes read and written per second by numpy's copy of an array as large as the lattice."""
+    source = np.zeros((3, SIZE * SIZE), dtype=np.float32)
+    target = np.empty_like(source)
+
+    def copy():
+        for _ in range(100):
+            np.copyto(target, source)
+
+    return median_rate(copy, 100 * 2 * source.nbytes)
+
+
+def test_over_relaxation(benchmark, rate):
+    state, sweeps = planes(), 50
+    coupling, beta = COUPLING.astype(np.float32), np.float32(BETA)
+
+    def run():
+        for sweep in range(sweeps):
+            checkerboard.sweep_planes(state, coupling, beta, sweep, SEED, False)
+
+    updates = rate(run, operations=sweeps * SIZE**2, unit="spin updates/s")
+    benchmark.extra_info["share_of_copy_bandwidth"] = updates * BYTES_PER_UPDATE / copy_bandwidth()
+    np.testing.assert_allclose(np.linalg.norm(checkerboard.from_planes(state), axis=-1), 1, atol=1e-4)
+
+
+def test_heat_bath(rate):
+    rate(vectorised(planes(), 20, 0), operations=20 * SIZE**2, unit="spin updates/s")
+
+
+def test_mix_of_one_heat_bath_and_four_over_relaxations(benchmark, rate):
+    fast, slow = planes(), lattice()
+    updates = rate(vectorised(fast, 10, 4), operations=50 * SIZE**2, unit="spin updates/s")
+    baseline = median_rate(plain(slow, 2, 4), 10 * SIZE**2)
+    benchmark.extra_info["baseline"] = "scalar numba loop over sites"
+    benchmark.extra_info["baseline_rate"] = baseline
+    benchmark.extra_info["ratio"] = updates / baseline
+    # both are in equilibrium after enough sweeps: the answers agree in the mean
+    fast, slow = planes(), lattice()
+    vectorised(fast, 60, 4)()
+    plain(slow, 60, 4)()
+    assert checkerboard.from_planes(fast)[..., 2].mean() == pytest.approx(slow[..., 2].mean(), abs=0.05)
+
+
+def test_annealing_of_one_lattice(benchmark):
+    """The default schedule: 60 temperatures, 6000 updates of each spin."""
+    from skylattice.simulation.engine import anneal, random_lattice
+    from skylattice.simulation.schedule import Schedule
+
+    start = random_lattice((SIZE, SIZE), np.random.SeedSequence(0))
+    spin = benchmark.pedantic(
+        anneal, args=(start, Schedule.geometric()), kwargs={"D": 0.5, "B": 0.125}, rounds=3, warmup_rounds=1
+    )
+    assert spin.shape == (SIZE, SIZE, 3)
+    if benchmark.stats is not None:
+        benchmark.extra_info["rate"] = 1 / benchmark.stats.stats.median
+        benchmark.extra_info["unit"] = "lattices/s"
