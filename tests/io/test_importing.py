@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from skylattice import Hamiltonian, open_ensemble, testing
+from skylattice.errors import SchemaError, StoreError
+from skylattice.io.importing import import_datasets
+from skylattice.io.store import create_store, info
+
+
+def run(D=0.5, B=0.1, seed=0, n=1, **parameters):
+    return testing.dataset(testing.random_spins((n, 6, 8), seed, "float32"), D=D, B=B, **parameters)
+
+
+def lattice(ds, index=0):
+    return ds.spin.values[0, 0, index]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "runs.zarr"
+
+
+def test_import__puts_runs_on_one_grid(store):
+    runs = [run(0.5, 0.1, 1), run(0.4, 0.2, 2), run(0.5, 0.1, 3), run(0.5, 0.1 + 1e-9, 4)]
+    ds = import_datasets(runs, store, progress=False)
+    assert dict(ds.sizes) == {"D": 2, "B": 2, "realization": 3, "y": 6, "x": 8, "component": 3}
+    for realization, k in enumerate((0, 2, 3)):
+        np.testing.assert_array_equal(ds.spin.sel(D=0.5, B=0.1)[realization], lattice(runs[k]))
+    np.testing.assert_array_equal(ds.spin.sel(D=0.4, B=0.2)[0], lattice(runs[1]))
+    assert int((ds.status == 1).sum()) == 4
+
+
+def test_import__extends_a_store(store):
+    import_datasets([run(seed=1)], store, progress=False)
+    ds = import_datasets([run(seed=2), run(0.6, 0.1, 3)], store, progress=False)
+    np.testing.assert_array_equal(ds.spin.sel(D=0.5, B=0.1)[0], lattice(run(seed=1)))
+    np.testing.assert_array_equal(ds.spin.sel(D=0.5, B=0.1)[1], lattice(run(seed=2)))
+    assert info(store)["lattices"]["done"] == 3
+
+
+def test_import__takes_replicas_as_realizations_and_leaves_holes_out(store):
+    ds = run(n=3)
+    ds["spin"][0, 0, 1] = np.nan
+    ds["status"] = (("D", "B", "realization"), np.array([[[1, 0, 1]]], dtype=np.int8))
+    found = import_datasets([ds], store, progress=False)
+    assert found.sizes["realization"] == 2
+    np.testing.assert_array_equal(found.spin.sel(D=0.5, B=0.1)[1], lattice(ds, 2))
+
+
+def test_import__reads_lazy_spins_when_it_writes_them(store):
+    with testing.raise_if_computes():
+        lazy = run(n=2).chunk(realization=1)
+    found = import_datasets([lazy], store, progress=False)
+    xr.testing.assert_equal(found.spin.load(), lazy.spin.load())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        run(T=0.1),
+        run(hamiltonian=Hamiltonian("bloch")),
+        run(hamiltonian=Hamiltonian(handedness=-1)),
+        testing.random((4, 4)),
+    ],
+)
+def test_import__of_lattices_that_do_not_belong_together_writes_nothing(store, other):
+    with pytest.raises(StoreError, match="one size, temperature and Hamiltonian"):
+        import_datasets([run(), other], store, progress=False)
+    assert not store.exists()
+    import_datasets([run()], store, progress=False)
+    with pytest.raises(StoreError, match="one size, temperature and Hamiltonian"):
+        import_datasets([run(seed=1), other], store, progress=False)
+    assert info(store)["lattices"]["done"] == 1
+
+
+def test_import__names_what_is_missing(store):
+    with pytest.raises(StoreError, match="found none"):
+        import_datasets([], store)
+    with pytest.raises(SchemaError, match="'T'"):
+        import_datasets([run().drop_vars("T")], store)
+    bad = run()
+    bad["spin"][0, 0, 0, 2, 3] = 0
+    with pytest.raises(SchemaError, match=r"D=0.5, B=0.1.*y=2, x=3"):
+        import_datasets([bad], store, progress=False)
+
+
+def test_import__does_not_take_a_point_for_its_neighbour(tmp_path):
+    """Coordinates are appended unsorted; the second run lands between the first ones."""
+    store = tmp_path / "grid.zarr"
+    create_store(store, D=[0.6, 0.4], B=[0.3, 0.1], realizations=1, layout=_layout())
+    ds = import_datasets([run(0.5, 0.2, 7)], store, progress=False)
+    np.testing.assert_array_equal(ds.spin.sel(D=0.5, B=0.2)[0], lattice(run(seed=7)))
+    assert open_ensemble(store)["D"].values.tolist() == [0.4, 0.5, 0.6]
+
+
+def _layout():
+    from skylattice.io.importing import layout_of
+
+    return layout_of(run())
