@@ -232,7 +232,7 @@ def _map_lattices(
         import dask
         import dask.array as da
 
-        rows = tuple(range(len(leading)))
+        rows = tuple(f"leading_{k}" for k in range(len(leading)))
         sites = tuple(f"site_{dim}" for dim in SPIN_DIMS)
         chunks = spin.data.chunks[: len(leading)]
         values = da.blockwise(

@@ -27,10 +27,16 @@ from skylattice.vae.model import VAE, build_from_spec
 COLLAPSE_NATS = 1.0
 
 EpochHook = Callable[[dict[str, float]], None]
+StepHook = Callable[[int, int], None]
 
 
 def train(
-    config: TrainConfig, *, ds: xr.Dataset | None = None, resume: bool = False, on_epoch: EpochHook | None = None
+    config: TrainConfig,
+    *,
+    ds: xr.Dataset | None = None,
+    resume: bool = False,
+    on_epoch: EpochHook | None = None,
+    on_step: StepHook | None = None,
 ) -> VAE:
     """Train a model as a config says and save it to ``config.output / "model"``.
 
@@ -45,6 +51,8 @@ def train(
         without a checkpoint starts anew.
     on_epoch
         Called with the row of the history after each epoch.
+    on_step
+        Called after each step with the number of steps done in the epoch, and of all in it.
 
     Returns
     -------
@@ -85,7 +93,7 @@ def train(
         for name in ("train", "validation")
     }
     _compile(model, config, steps=len(batches["train"]))
-    run = _Run(model, config, output, batches["train"], on_epoch)
+    run = _Run(model, config, output, batches["train"], on_epoch, on_step)
     run.start(resume=resume, identity={"config": _identity(config), "split": split.fingerprint()})
     if run.epoch < config.epochs and not run.is_stopped:
         model.fit(
@@ -155,10 +163,17 @@ class _Run(keras.callbacks.Callback):
     """State of a run across epochs: KL ramp, history, checkpoints, early stopping, the watch for NaN."""
 
     def __init__(
-        self, vae: VAE, config: TrainConfig, output: Path, batches: LatticeBatches, on_epoch: EpochHook | None
+        self,
+        vae: VAE,
+        config: TrainConfig,
+        output: Path,
+        batches: LatticeBatches,
+        on_epoch: EpochHook | None,
+        on_step: StepHook | None,
     ) -> None:
         super().__init__()
-        self.vae, self.config, self.output, self.batches, self.on_epoch = vae, config, output, batches, on_epoch
+        self.vae, self.config, self.output, self.batches = vae, config, output, batches
+        self.on_epoch, self.on_step = on_epoch, on_step
         self.rows: list[dict[str, float]] = []
         self.identity: dict[str, Any] = {}
         self.best = float("inf")
@@ -205,6 +220,8 @@ class _Run(keras.callbacks.Callback):
                 f"rate (now {self.config.learning_rate:g}); the last checkpoint in {self.output} is of epoch "
                 f"{self.epoch}."
             )
+        if self.on_step is not None:
+            self.on_step(batch + 1, len(self.batches))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Write history and checkpoint; stop when validation has not improved for long."""

@@ -50,8 +50,9 @@ def test_inference__is_the_same_for_any_chunking(ensemble, model_folder, chunks)
         chunked = ensemble.chunk(chunks)
         lazy = chunked.sky.reconstruction(model_folder), chunked.sky.encode(model_folder)
     lazy = dask.compute(*lazy, scheduler="threads")
-    for result, eager in zip(lazy, (ensemble.sky.reconstruction(model_folder), ensemble.sky.encode(model_folder))):
-        xr.testing.assert_allclose(result, eager, **TOLERANCE)
+    eager = ensemble.sky.reconstruction(model_folder), ensemble.sky.encode(model_folder)
+    for result, expected in zip(lazy, eager, strict=True):
+        xr.testing.assert_allclose(result, expected, **TOLERANCE)
 
 
 def test_inference__is_the_same_on_processes(ensemble, model_folder, tiny_model):

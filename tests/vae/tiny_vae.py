@@ -16,7 +16,8 @@ def arrangement(rng, *, D, B, size):
         for i in range(columns)
     ]
     radius = spacing * (0.36 - 0.5 * B)
-    return testing.planted_skyrmions(centres, radius=radius, size=size).spin.values[0, 0, 0]
+    spin = testing.planted_skyrmions(centres, radius=radius, size=size).spin.values[0, 0, 0]
+    return np.roll(spin, rng.integers(0, size, 2), axis=(0, 1))
 
 
 def make_ensemble(*, size=20, D=(0.4, 0.5, 0.6), b=(0.3, 0.6), realizations=3, seed=0, hamiltonian=None):
