@@ -130,6 +130,5 @@ def lattice_maps(
     figure.update_xaxes(visible=False, constrain="domain")
     figure.update_yaxes(visible=False, scaleanchor="x", constrain="domain")
     figure.update_annotations(font_size=11)
-    return figure.update_layout(
-        height=60 + 190 * rows, template="plotly_white", margin={"l": 5, "r": 5, "t": 40, "b": 5}
-    )
+    height = 50 + rows * (1100 // columns + 30)  # square maps on a page 1100 pixels wide, with room for the titles
+    return figure.update_layout(height=height, template="plotly_white", margin={"l": 5, "r": 5, "t": 40, "b": 5})

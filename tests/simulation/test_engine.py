@@ -211,6 +211,13 @@ def test_annealed_lattice__has_only_skyrmions_of_the_favoured_charge(hamiltonian
     assert set(signs) == {hamiltonian.skyrmion_charge}
 
 
+def test_annealed_lattice__of_the_thesis_size_has_only_skyrmions_of_charge_minus_one():
+    start = random_lattice((200, 200), np.random.SeedSequence(2))
+    signs = preimages_of_south_pole(anneal(start, Schedule.geometric(), D=0.5, B=0.125).astype(np.float64))
+    assert set(signs) == {-1}
+    assert 170 < len(signs) < 210  # about 190 at D = 0.5 in mid-phase
+
+
 def preimages_of_south_pole(spin):
     """Orientation of each mesh triangle whose spherical triangle contains a point near -z."""
     pole = np.array([1e-4, 2e-4, -1.0])
