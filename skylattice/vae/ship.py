@@ -1,0 +1,79 @@
+"""How the shipped models are made, from nothing: ``python -m skylattice.vae.ship [NAME]`` in the repository's root.
+
+Simulates the two ensembles (half an hour on two cores), runs the recipes of a model one after the other and writes it
+to ``skylattice/vae/weights``. Everything resumes where it was stopped.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from skylattice.vae import artifact
+from skylattice.vae.config import TrainConfig
+
+RECIPES = Path(__file__).parent / "recipes"
+
+#: Training runs of each shipped model, in order.
+STAGES = {
+    "periodic": ("periodic-100", "periodic-200"),
+}
+
+#: The ensembles: skyrmion lattices at T = 0.006 over D 0.35 … 0.6 and B 0.3 … 0.65 D².
+ENSEMBLES: dict[str, dict[str, Any]] = {
+    "work/train100.zarr": {
+        "D": np.linspace(0.35, 0.6, 21),
+        "B_step": 0.005,
+        "realizations": 8,
+        "size": 100,
+        "seed": 100,
+    },
+    "work/train200.zarr": {
+        "D": np.linspace(0.35, 0.6, 11),
+        "B_step": 0.01,
+        "realizations": 6,
+        "size": 200,
+        "seed": 200,
+    },
+}
+
+
+def make(name: str, *, folder: str | Path = artifact.SHIPPED) -> Path:
+    """Simulate, train and write one shipped model; returns its folder.
+
+    The weights are stored in float16, and the metrics are those of the weights as stored.
+    """
+    from skylattice.simulation.ensemble import simulate_ensemble
+    from skylattice.vae.training import train
+
+    for store, grid in ENSEMBLES.items():
+        simulate_ensemble(B_limits=(0.3, 0.65), only_phase="skyrmion", store=store, **grid)
+    for stage in STAGES[name]:
+        train(TrainConfig.from_yaml(RECIPES / f"{stage}.yaml"), resume=True, on_epoch=print)
+    return publish(Path(TrainConfig.from_yaml(RECIPES / f"{STAGES[name][-1]}.yaml").output) / "model", name, folder)
+
+
+def publish(model: str | Path, name: str, folder: str | Path = artifact.SHIPPED) -> Path:
+    """Write a trained model into the package in half precision, with the metrics of the weights as stored."""
+    from skylattice.io.store import open_ensemble
+    from skylattice.vae.data import split_ensemble
+    from skylattice.vae.training import evaluate
+
+    trained = artifact.load(model)
+    target = artifact.save(trained, Path(folder) / name, half=True)
+    stored = artifact.load(target)
+    config = TrainConfig.from_dict({**trained.metadata["config"], "store": f"work/{trained.metadata['data']['store']}"})
+    ds = open_ensemble(config.store)
+    split = split_ensemble(
+        ds, test=config.test, validation=config.validation, test_seeds=config.test_seeds, seed=config.seed
+    )
+    metrics = {**trained.metadata["metrics"], **evaluate(stored, ds, split)}
+    return artifact.save(stored, target, metadata={**trained.metadata, "metrics": metrics}, half=True)
+
+
+if __name__ == "__main__":
+    for model_name in sys.argv[1:] or list(STAGES):
+        print(make(model_name))
