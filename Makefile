@@ -33,7 +33,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py
 
 dashboard: $(STAMP)
-	$(BIN)/skylattice dashboard demo/ensemble.zarr
+	$(BIN)/skylattice dashboard $(wildcard demo/ensemble.zarr)
 
 clean:
 	rm -rf .venv demo

@@ -6,36 +6,70 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import xarray as xr
 
 from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.results import write_results
 from skylattice.io.store import open_ensemble
-from skylattice.schema import STATUS
+from skylattice.progress import run_tasks
+from skylattice.schema import GRID_DIMS, STATUS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def analyse_store(store: str | os.PathLike[str]) -> xr.Dataset:
-    """Compute observables, phase and quality of every lattice in one pass, and write them to the result store.
+def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr.Dataset:
+    """Compute scalars, quality, phase, skyrmions and defects of every lattice, and write them to the result store.
 
     Parameters
     ----------
     store
         An ensemble store. Holes stay NaN.
+    progress
+        Show a progress bar.
 
     Returns
     -------
     Eager dataset of dims (D, B, realization) with the variables of ``ds.sky.observables()`` and ``ds.sky.qc()``,
-    ``phase`` and ``status``; the same is in group ``observables`` of the results.
+    ``phase``, ``status``, and the counts of ``ds.sky.defects()``. The results have it as group ``observables``, and all
+    that ``ds.sky.defects()`` gives, skyrmion by skyrmion, as group ``defects``.
     """
+    from dask.delayed import delayed
+
     ds = open_ensemble(store)
-    scalars = xr.merge([ds.sky.observables(), ds.sky.qc(), ds.sky.phase(), ds["status"]], compat="override")
-    results = scalars.drop_vars("component", errors="ignore").compute()
-    results.attrs = {key: value for key, value in ds.attrs.items() if key != "store"}
+    points = np.argwhere((ds["status"] == STATUS["done"]).any("realization").values)
+    # One task per point: the lazy methods would spend more on the graph's variables than on the lattices.
+    tasks = [delayed(_analyse_point, pure=False)(ds.isel(D=[i], B=[j])) for i, j in points]
+    parts = run_tasks(tasks, description="Analysing", show=progress)
+    hole = _analyse_point(ds.isel(D=[0], B=[0]).map(xr.full_like, fill_value=np.nan, keep_attrs=True))
+    scalars, defects = (_assemble(ds, points, [part[k] for part in parts], hole[k]) for k in range(2))
+    counts = [name for name in defects if defects[name].dims == GRID_DIMS and name != "status"]
+    results = scalars.merge(ds["status"].load()).merge(defects[counts], compat="override")
     write_results(store, "observables", results)
+    write_results(store, "defects", defects)
     return results
+
+
+def _analyse_point(ds: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
+    """Scalars and defects of a few lattices, eager."""
+    scalars = xr.merge([ds.sky.observables(), ds.sky.qc(), ds.sky.phase()], compat="override")
+    return scalars, ds.sky.defects()
+
+
+def _assemble(ds: xr.Dataset, points: np.ndarray, parts: list[xr.Dataset], hole: xr.Dataset) -> xr.Dataset:
+    """Put the results of single points on the grid of ``ds``; everywhere else they are those of a hole."""
+    grid = (ds.sizes["D"], ds.sizes["B"])
+    variables = {}
+    for name, empty in hole.variables.items():
+        if empty.dims[:2] == ("D", "B"):
+            values = np.empty((*grid, *empty.shape[2:]), empty.dtype)
+            values[:] = empty.values[0, 0]
+            for (i, j), part in zip(points, parts, strict=True):
+                values[i, j] = part[name].values[0, 0]
+            variables[name] = (empty.dims, values, empty.attrs)
+    attrs = {key: value for key, value in {**ds.attrs, **hole.attrs}.items() if key != "store"}
+    return xr.Dataset(variables, {name: ds[name] for name in (*GRID_DIMS, "T")}, attrs)
 
 
 def to_table(results: xr.Dataset) -> pd.DataFrame:

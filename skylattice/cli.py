@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from skylattice import cli_vae
+from skylattice.cli_dashboard import catalog_app, dashboard
 from skylattice.errors import SkylatticeError
 
 app = typer.Typer(
@@ -25,6 +27,10 @@ app = typer.Typer(
 )
 import_app = typer.Typer(no_args_is_help=True, help="Import runs of other programs into an ensemble store.")
 app.add_typer(import_app, name="import")
+app.command()(cli_vae.train)
+app.command()(cli_vae.models)
+app.add_typer(catalog_app, name="catalog")
+app.command()(dashboard)
 
 console = Console()
 

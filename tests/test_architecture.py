@@ -17,7 +17,7 @@ LAYERS = [
     {"kernels", "schema"},
     {"hamiltonian"},
     {"stacking", "progress"},
-    {"observables", "defects", "simulation", "io", "testing"},
+    {"observables", "defects", "simulation", "io", "testing", "data"},
     {"vae", "latent"},
     {"report", "accessor", "catalog", "intake_driver"},
     {"analysis", "demo"},
