@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.schema import COMPONENTS, FORMAT_VERSION, GRID_DIMS, SPIN_DIMS, label_dataset
 
@@ -136,6 +137,145 @@ def planted_skyrmions(
     phi = vorticity * angle + helicity
     spin = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), polarity * np.cos(theta)], axis=-1)
     return dataset(spin, **parameters)
+
+
+def hexagonal_points(columns: int = 12, rows: int = 14, spacing: float = 12.0) -> tuple[np.ndarray, tuple[int, int]]:
+    """A triangular lattice on a torus of whole sites, slightly strained to fit.
+
+    Parameters
+    ----------
+    columns, rows
+        Points along x, and rows along y; the rows must be even in number to close on the torus.
+    spacing
+        Lattice constant in sites, before rounding.
+
+    Returns
+    -------
+    points
+        Shape (columns · rows, 2), columns x and y in sites; edges along x.
+    size
+        (ny, nx) of the torus.
+
+    Examples
+    --------
+    >>> points, size = hexagonal_points(4, 4, 10)
+    >>> len(points), size
+    (16, (35, 40))
+    """
+    if rows % 2:
+        raise SchemaError(f"rows: expected an even number to close on the torus, found {rows}.")
+    size = (round(rows * spacing * np.sqrt(3) / 2), round(columns * spacing))
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    return np.column_stack([(column + 0.5 * (row % 2)) * size[1] / columns, row * size[0] / rows]), size
+
+
+def with_dislocations(
+    points: np.ndarray, size: tuple[int, int], start: Sequence[float], stop: Sequence[float], burgers: Sequence[float]
+) -> np.ndarray:
+    """Points on a torus, sheared by a pair of dislocations: -``burgers`` at ``start`` and +``burgers`` at ``stop``.
+
+    Each point moves by ``burgers`` times the angle under which it sees the line from ``start`` to ``stop`` and its
+    nearer images, over 2π. No point is lost or added if the Burgers vector is a lattice vector along the line.
+    """
+    ny, nx = size
+    angle = np.zeros(len(points))
+    for shift in np.ndindex(9, 9):
+        image = (np.array(shift) - 4) * (nx, ny)
+        p, q = points - image - start, points - image - stop
+        angle += np.arctan2(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0], (p * q).sum(axis=1))
+    return (points + np.outer(angle / (2 * np.pi), burgers)) % (nx, ny)
+
+
+def relaxed_points(points: np.ndarray, size: tuple[int, int], steps: int = 200) -> np.ndarray:
+    """Points on a torus after overdamped motion under a soft repulsion, which evens out planted boundaries."""
+    period = np.array(size[::-1], dtype=float)
+    scale = np.sqrt(period.prod() / len(points))
+    for _ in range(steps):
+        apart = points[:, None] - points
+        apart -= period * np.round(apart / period)
+        push = np.exp(-((apart / scale) ** 2).sum(axis=-1) / 0.5)
+        points = (points + 0.5 * (push[..., None] * apart).sum(axis=1)) % period
+    return points
+
+
+def bicrystal_points(
+    p: int = 4, q: int = 3, *, periods: int = 2, layers: int = 1, spacing: float = 12.0
+) -> tuple[np.ndarray, tuple[int, int], float]:
+    """Two grains on a torus, mirror images of each other, with boundaries along x.
+
+    Parameters
+    ----------
+    p, q
+        The lattice vector p·(1, 0) + q·(1/2, √3/2) lies along x in one grain, its mirror image in the other.
+    periods
+        Length of the boundaries in that vector.
+    layers
+        Height of a grain in the shortest lattice vector at right angles to it.
+    spacing
+        Lattice constant in sites, before rounding.
+
+    Returns
+    -------
+    points
+        Shape (n, 2), columns x and y in sites; relaxed.
+    size
+        (ny, nx) of the torus.
+    misorientation
+        Angle between the grains in [0, π/6] rad.
+    """
+    along, across = p + q / 2, q * np.sqrt(3) / 2
+    period, turn = np.hypot(along, across), np.arctan2(across, along)
+    normal = np.sqrt(3) * period / np.gcd(p + 2 * q, 2 * p + q)
+    nx, height = round(periods * period * spacing), round(layers * normal * spacing)
+    a = nx / (periods * period)
+    reach = 3 * int(max(nx, height) / spacing)
+    i, j = np.mgrid[-reach:reach, -reach:reach].reshape(2, -1)
+    lattice = a * ((i + 0.5 * j) + 1j * np.sqrt(3) / 2 * j) * np.exp(-1j * turn)
+    x, y = lattice.real, lattice.imag * height / (layers * normal * a)
+    inside = (x >= -1e-6) & (x < nx - 1e-6) & (y >= -1e-6) & (y <= height + 1e-6)
+    x, y = x[inside], y[inside]
+    # a point that would come too close to its mirror image goes onto the boundary
+    y = np.where(y < 0.4 * a, 0, np.where(y > height - 0.4 * a, height, y))
+    mirrored = np.column_stack([x, -y])[(y > 0) & (y < height)]
+    points = np.concatenate([np.column_stack([x, y]), mirrored]) % (nx, 2 * height)
+    points = relaxed_points(points, (2 * height, nx))
+    misorientation = 2 * turn % (np.pi / 3)
+    return points, (2 * height, nx), min(misorientation, np.pi / 3 - misorientation)
+
+
+def hexagonal_skyrmions(
+    columns: int = 12, rows: int = 14, spacing: float = 12.0, *, radius: float | None = None, **parameters: Any
+) -> xr.Dataset:
+    """A perfect lattice of planted skyrmions: :func:`hexagonal_points`, then :func:`planted_skyrmions`.
+
+    ``radius`` defaults to a fifth of the lattice constant; ``parameters`` are those of :func:`planted_skyrmions`.
+    """
+    points, size = hexagonal_points(columns, rows, spacing)
+    return _textured(points, size, 0.2 * spacing if radius is None else radius, **parameters)
+
+
+def hexagonal_ensemble(columns: int = 12, rows: int = 14, spacing: float = 12.0, **parameters: Any) -> xr.Dataset:
+    """Planted defects in lattices of skyrmions: one realization each, named by the coordinate ``planted``.
+
+    "perfect"; "pairs", two dislocations, 5-7 pairs a few lattice constants apart; "vacancy"; "interstitial".
+    """
+    points, size = hexagonal_points(columns, rows, spacing)
+    a, row = size[1] / columns, size[0] / rows
+    middle, start = points[len(points) // 2], (a * (columns // 4), row * (rows // 2 - 0.5))
+    planted = {
+        "perfect": points,
+        "pairs": with_dislocations(points, size, start, (start[0] + a * (columns // 2), start[1]), (a, 0)),
+        "vacancy": np.delete(points, len(points) // 2, axis=0),
+        "interstitial": np.concatenate([points, [middle + np.array([a / 2, 0.3 * row])]]),
+    }
+    parts = [_textured(where, size, 0.2 * spacing, **parameters) for where in planted.values()]
+    ds = xr.concat(parts, "realization", join="override").assign_coords(realization=np.arange(len(parts)))
+    return ds.assign_coords(planted=("realization", list(planted)))
+
+
+def _textured(points: np.ndarray, size: tuple[int, int], radius: float, **parameters: Any) -> xr.Dataset:
+    """Planted skyrmions at the given points."""
+    return planted_skyrmions([(x, y) for x, y in points], radius=radius, size=size, **parameters)
 
 
 def belavin_polyakov(radius: float = 10.0, size: int | Sequence[int] = 200, **parameters: Any) -> xr.Dataset:

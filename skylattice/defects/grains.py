@@ -120,8 +120,7 @@ def _grains(
         return mesh
     grain = find_grains(mesh, tolerance=tolerance, min_size=min_size)
     count = np.bincount(grain)[1:]
-    local = psi6(mesh)
-    order = np.bincount(grain, weights=local.real)[1:] + 1j * np.bincount(grain, weights=local.imag)[1:]
+    order = _grain_order(mesh, grain)
     return {
         "n_grains": len(count),
         "largest_grain": count.max() / n,
@@ -135,13 +134,10 @@ def _grains(
 
 def _boundaries(mesh: Mesh, defects: Defects, grain: np.ndarray, order: np.ndarray) -> dict[str, np.ndarray]:
     """Every two grains that touch: length of the boundary between them and dislocations on it."""
-    from skylattice.kernels.order import dual_length
-
     a, b = grain[mesh.origin], grain[mesh.end]
     crossing = np.flatnonzero(a < b)
     pairs, which = np.unique(np.column_stack([a[crossing], b[crossing]]), axis=0, return_inverse=True)
-    crossed = dual_length(mesh.origin, mesh.end, mesh.twin, mesh.vector)[crossing]
-    length = np.bincount(which.ravel(), weights=crossed, minlength=len(pairs)) / _ZIGZAG
+    length = np.bincount(which.ravel(), weights=_path(mesh, a != b)[crossing], minlength=len(pairs)) / _ZIGZAG
 
     on_boundary = np.zeros(len(pairs))
     dislocations = np.flatnonzero((defects.core_charge == 0) & (defects.burgers != 0).any(axis=1))
@@ -164,6 +160,36 @@ def _boundaries(mesh: Mesh, defects: Defects, grain: np.ndarray, order: np.ndarr
             "dislocation_spacing": length / on_boundary,
             "expected_spacing": spacing / (2 * np.sin(turn / 2)),
         }
+
+
+def _path(mesh: Mesh, crosses: np.ndarray) -> np.ndarray:
+    """Length of the boundary's path around the middle of each half-edge that crosses it, from triangle to triangle.
+
+    A triangle between two grains has two such half-edges; the path joins their middles, half as long as the third
+    edge. Between three grains it leads from each middle to the centroid.
+    """
+    from_middle = np.zeros(len(mesh.origin))
+    third = np.hypot(*mesh.vector.T).reshape(-1, 3)
+    corner = crosses.reshape(-1, 3)
+    two, three = corner.sum(axis=1) == 2, corner.all(axis=1)
+    share = from_middle.reshape(-1, 3)
+    share[two] = (third * ~corner).sum(axis=1)[two, None] / 4 * corner[two]
+    squares = third**2
+    median = np.sqrt(np.maximum(2 * squares.sum(axis=1, keepdims=True) - 3 * squares, 0)) / 2
+    share[three] = median[three] / 3
+    return from_middle + np.where(mesh.twin >= 0, from_middle[mesh.twin], 0)
+
+
+def _grain_order(mesh: Mesh, grain: np.ndarray) -> np.ndarray:
+    """Sum of ψ6 over the points of each grain, those on its rim left out unless it has no others; shape (grains,)."""
+    local = psi6(mesh)
+    on_rim = np.zeros(len(grain), dtype=bool)
+    on_rim[mesh.origin[grain[mesh.origin] != grain[mesh.end]]] = True
+    inner, all_ = (
+        np.bincount(grain, weights=local.real * use) + 1j * np.bincount(grain, weights=local.imag * use)
+        for use in (~on_rim, np.ones(len(grain)))
+    )
+    return np.where(inner != 0, inner, all_)[1:]
 
 
 def _smooth_psi6(mesh: Mesh) -> np.ndarray:

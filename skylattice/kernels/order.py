@@ -126,21 +126,3 @@ def _absorb_small(origin, end, parent, size, min_size):
             return
         parent[smallest] = host
         size[host] += size[smallest]
-
-
-@jit
-def dual_length(origin, end, twin, vector):
-    """Length of the Voronoi edge that crosses each half-edge: half the edge times the opposite angles' cotangents."""
-    n = len(origin)
-    half = np.empty(n)
-    for h in range(n):
-        # in triangle (a, b, c) the angle at c is between the edges b → c and c → a
-        bc, ca = h - 2 if h % 3 == 2 else h + 1, h + 2 if h % 3 == 0 else h - 1
-        dot = -(vector[bc, 0] * vector[ca, 0] + vector[bc, 1] * vector[ca, 1])
-        cross = vector[bc, 0] * vector[ca, 1] - vector[bc, 1] * vector[ca, 0]
-        half[h] = 0.5 * math.hypot(vector[h, 0], vector[h, 1]) * dot / cross
-    length = half.copy()
-    for h in range(n):
-        if twin[h] >= 0:
-            length[h] += half[twin[h]]
-    return length
