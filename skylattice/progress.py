@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -68,7 +68,7 @@ def _run_distributed(client: Any, tasks: list[Any], advance: Any) -> list[Any]:
 
 
 @contextmanager
-def _bar(description: str, total: int, show: bool) -> Iterator[Any]:
+def _bar(description: str, total: int, show: bool) -> Iterator[Callable[[], None]]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
