@@ -14,6 +14,7 @@ from skylattice.data import open_example
 from skylattice.io.importing import import_datasets
 from skylattice.io.store import open_ensemble
 from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
+from skylattice.report.lattice_figures import lattice_figure
 from skylattice.report.page import Page
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _COLUMNS = [
     "realization",
     "phase",
     "topological_charge",
+    "n_skyrmions",
+    "n_defects",
     "m_z",
     "energy",
     "cos_theta_min",
@@ -96,7 +99,12 @@ def _add_real_lattice(page: Page, store: Path, table: pd.DataFrame) -> None:
     )
     spin = open_ensemble(store)["spin"].isel(D=0, B=0, realization=0)
     maps = spin.transpose("component", "y", "x").rename(component="sample").compute()
-    page.figure(lattice_maps(maps, ["S_x", "S_y", "S_z"], columns=3).update_layout(height=420))
+    page.figure(lattice_maps(maps, ["S_x", "S_y", "S_z"], columns=3))
+    page.text(
+        "Its skyrmions and their neighbours on the torus. Five neighbours (blue) or seven (yellow) instead of six make "
+        "a defect, a pair of the two a dislocation with its Burgers vector (green)."
+    )
+    page.figure(lattice_figure(spin.compute(), open_ensemble(store)["B"].item()))
     numbers = table[_COLUMNS[3:]].iloc[0]
     page.table(numbers.to_frame("value").rename_axis("quantity").reset_index())
 
