@@ -15,7 +15,9 @@ bloch          (+D, 0, 0)         (0, +D, 0)         Q = -1, helicity -π/2
 antiskyrmion   (0, +D, 0)         (+D, 0, 0)         Q = +1
 ============== ================== ================== ==========================================
 
-A dimension of length 1 has no bonds: a site is not its own neighbour.
+The charge Q = m p is that of vorticity m and polarity p, the sign of S_z in the core; the helicity is γ = m φ - Φ for
+the in-plane angle Φ of the spins at the polar angle φ. A dimension of length 1 has no bonds: a site is not its own
+neighbour.
 """
 
 from __future__ import annotations
@@ -79,8 +81,10 @@ class Hamiltonian:
             raise SchemaError(f"dmi: expected one of {get_args(Dmi)}, found {self.dmi!r}.")
         if self.handedness not in (1, -1):
             raise SchemaError(f"handedness: expected +1 or -1, found {self.handedness!r}.")
-        if not np.isfinite(self.J):
+        if not (isinstance(self.J, (int, float, np.number)) and np.isfinite(self.J)):
             raise SchemaError(f"J: expected a finite number, found {self.J!r}.")
+        object.__setattr__(self, "handedness", int(self.handedness))  # files hand out numpy's integers
+        object.__setattr__(self, "J", float(self.J))
 
     @property
     def dmi_directions(self) -> np.ndarray:
@@ -112,7 +116,7 @@ class Hamiltonian:
         Raises
         ------
         SchemaError
-            If ``dmi`` or ``handedness`` is missing: neither can be guessed from the spins.
+            If ``dmi`` or ``handedness`` is missing, because neither can be guessed from the spins, or a value is bad.
         """
         missing = [key for key in ("dmi", "handedness") if key not in attrs]
         if missing:
@@ -120,7 +124,7 @@ class Hamiltonian:
                 f"attrs: expected the Hamiltonian's {missing}, found {sorted(map(str, attrs))}. "
                 "Set them: ds.attrs.update(skylattice.Hamiltonian('neel').to_attrs())."
             )
-        return cls(attrs["dmi"], int(attrs["handedness"]), float(attrs.get("J", 1.0)))
+        return cls(attrs["dmi"], attrs["handedness"], attrs.get("J", 1.0))
 
     # Units of other programs. Their constants are CODATA's, from scipy.
 

@@ -103,7 +103,7 @@ def planted_skyrmions(
     size: int | Sequence[int] = 64,
     vorticity: int = 1,
     helicity: float = np.pi,
-    polarity: int = 1,
+    polarity: int = -1,
     **parameters: Any,
 ) -> xr.Dataset:
     """Skyrmions of compact support on a ferromagnet, float64, at the given centres on the torus.
@@ -116,11 +116,10 @@ def planted_skyrmions(
         Distance in sites at which S_z = 0. The profile θ(r) runs linearly from π to 0 at twice the radius; each
         site belongs to its nearest centre.
     vorticity, helicity
-        In-plane angle Φ = vorticity·φ + helicity: (1, π) is the Néel skyrmion of handedness +1, (1, ±π/2) are
-        Bloch, vorticity -1 is an antiskyrmion.
+        m and γ of the in-plane angle Φ = m φ - γ: (1, π) is the Néel skyrmion of handedness +1, (1, -π/2) the Bloch
+        skyrmion of handedness +1, vorticity -1 is an antiskyrmion.
     polarity
-        +1 for a background along +z and cores along -z; -1 for the opposite. The charge of each is
-        -vorticity·polarity.
+        p, the sign of S_z in the cores; the background points the other way. The charge of each is m p.
     """
     ny, nx = _shape(size)
     y, x = np.mgrid[:ny, :nx].astype(float)
@@ -134,8 +133,8 @@ def planted_skyrmions(
         distance[closer] = r[closer]
         angle[closer] = np.arctan2(dy, dx)[closer]
     theta = np.pi * np.clip(1 - distance / (2 * radius), 0, 1)
-    phi = vorticity * angle + helicity
-    spin = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), polarity * np.cos(theta)], axis=-1)
+    phi = vorticity * angle - helicity
+    spin = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), -polarity * np.cos(theta)], axis=-1)
     return dataset(spin, **parameters)
 
 

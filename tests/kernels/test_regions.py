@@ -66,7 +66,7 @@ def test_preimages__give_the_reference_charges_of_rough_states(k, charge):
 @pytest.mark.parametrize("vorticity", [1, -1, 2])
 @pytest.mark.parametrize("polarity", [1, -1])
 def test_preimages__count_the_vorticity_of_a_planted_texture(vorticity, polarity):
-    ds = testing.planted_skyrmions([(0.0, 0.0)], radius=8, size=(40, 44), vorticity=vorticity, polarity=polarity)
+    ds = testing.planted_skyrmions([(0.0, 0.0)], radius=8, size=(40, 44), vorticity=vorticity, polarity=-polarity)
     _, _, sign = preimages(ds.spin.values[0, 0, 0], polarity)
     assert sign.sum() == -vorticity * polarity
 
