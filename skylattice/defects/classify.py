@@ -61,6 +61,21 @@ class Defects:
     burgers: np.ndarray
     excess: np.ndarray
 
+    @property
+    def is_dislocation(self) -> np.ndarray:
+        """Which cores are dislocations: neutral ones whose circuit does not close, shape (cores,)."""
+        return (self.core_charge == 0) & (self.burgers != 0.0).any(axis=1)
+
+    def centres(self, mesh: Mesh) -> np.ndarray:
+        """Mean position of each core's points on the torus, shape (cores, 2)."""
+        period = np.array(mesh.size[::-1], dtype=float)
+        centres = np.empty((len(self.core_charge), 2))
+        for k in range(len(centres)):
+            points = mesh.points[self.core == k + 1]
+            apart = points - points[0]
+            centres[k] = points[0] + (apart - period * np.round(apart / period)).mean(axis=0)
+        return centres % period
+
 
 def classify(mesh: Mesh, *, exclude_hull: bool = True) -> Defects:
     """Find the defects of one triangulation and what they form.
@@ -176,15 +191,14 @@ def _defects(
         return mesh
     found = classify(mesh, exclude_hull=exclude_hull)
     z = mesh.coordination
-    dislocations = np.flatnonzero((found.core_charge == 0) & (found.burgers != 0.0).any(axis=1))
-    places = np.array([_centre(mesh, found.core == k + 1) for k in dislocations]).reshape(-1, 2)
+    places, burgers = found.centres(mesh)[found.is_dislocation], found.burgers[found.is_dislocation]
     return {
         "n_defects": found.is_defect.sum(),
         "n_5": (found.is_defect & (z == 5)).sum(),
         "n_7": (found.is_defect & (z == 7)).sum(),
         "n_other": (found.is_defect & (abs(z - 6) > 1)).sum(),
         "defect_density": found.is_defect.mean(),
-        "n_dislocations": len(dislocations),
+        "n_dislocations": len(places),
         "n_disclinations": np.count_nonzero(found.core_charge),
         "n_vacancies": np.nansum(np.maximum(-found.excess, 0.0)),
         "n_interstitials": np.nansum(np.maximum(found.excess, 0.0)),
@@ -193,15 +207,7 @@ def _defects(
         "string": found.string,
         "dislocation_x": places[:, 0],
         "dislocation_y": places[:, 1],
-        "burgers_x": found.burgers[dislocations, 0],
-        "burgers_y": found.burgers[dislocations, 1],
+        "burgers_x": burgers[:, 0],
+        "burgers_y": burgers[:, 1],
         "status": STATUS["done"],
     }
-
-
-def _centre(mesh: Mesh, members: np.ndarray) -> np.ndarray:
-    """Mean position on the torus of a few points that lie close together."""
-    period = np.array(mesh.size[::-1], dtype=float)
-    points = mesh.points[members]
-    apart = points - points[0]
-    return (points[0] + (apart - period * np.round(apart / period)).mean(axis=0)) % period

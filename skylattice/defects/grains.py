@@ -140,8 +140,7 @@ def _boundaries(mesh: Mesh, defects: Defects, grain: np.ndarray, order: np.ndarr
     length = np.bincount(which.ravel(), weights=_path(mesh, a != b)[crossing], minlength=len(pairs)) / _ZIGZAG
 
     on_boundary = np.zeros(len(pairs))
-    dislocations = np.flatnonzero((defects.core_charge == 0) & (defects.burgers != 0).any(axis=1))
-    for k in dislocations + 1:
+    for k in np.flatnonzero(defects.is_dislocation) + 1:
         leaving = defects.core[mesh.origin] == k
         around = np.bincount(np.concatenate([a[leaving], b[leaving]]), minlength=len(order) + 1)
         first, second = np.sort(np.argsort(-around, kind="stable")[:2])
