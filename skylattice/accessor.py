@@ -18,6 +18,8 @@ from skylattice.schema import require
 if TYPE_CHECKING:
     import pandas as pd
 
+    from skylattice.latent.generate import Generation
+    from skylattice.simulation.schedule import Schedule
     from skylattice.vae.model import VAE
 
 
@@ -265,6 +267,40 @@ class SkyAccessor:
 
         spins, D, B, hamiltonian = self._interaction(spin)
         return infer.reconstruction(spins, model, hamiltonian, D=D, B=B)
+
+    # Generation
+
+    def generate(
+        self,
+        model: VAE | str | os.PathLike[str] = "periodic",
+        n: int = 1,
+        *,
+        method: Generation = "learned",
+        D: float | None = None,
+        B: float | None = None,
+        around: int | None = None,
+        novelty: float | None = None,
+        relax: bool | Schedule = False,
+        seed: int = 0,
+        spin: str = "spin",
+    ) -> xr.Dataset:
+        """New lattices like those of the dataset: :func:`skylattice.latent.generate.generate`."""
+        from skylattice.latent import generate
+
+        return generate.generate(
+            generate.latent_set(self._ds, model, spin=spin),
+            model,
+            n,
+            method=method,
+            D=D,
+            B=B,
+            around=around,
+            novelty=novelty,
+            relax=relax,
+            T=float(self._ds["T"]) if "T" in self._ds.variables else generate.TEMPERATURE,
+            hamiltonian=self.hamiltonian,
+            seed=seed,
+        )
 
     def _parameters(self) -> dict[str, xr.DataArray | None]:
         """D and B, or None where the dataset has none: only some models ask for them."""
