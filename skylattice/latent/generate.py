@@ -25,7 +25,7 @@ LATENT = "latent"
 #: That of the thesis' ensemble, in J / k_B.
 TEMPERATURE = 0.006
 #: Default novelty of ``"learned"``: see :class:`skylattice.latent.prior.LatentPrior`.
-NOVELTY = 0.5
+NOVELTY = 0.6
 #: ``"low_defect"`` draws around this share of the lattices, those with the fewest defects.
 LOW_DEFECT_SHARE = 0.1
 #: Sites decoded at once.
@@ -104,7 +104,7 @@ def generate(
     around
         Position in ``latents`` of the lattice for ``"neighbourhood"``.
     novelty
-        For ``"learned"`` a share in [0, 1] (default 0.5); for ``"neighbourhood"`` and ``"low_defect"`` a factor
+        For ``"learned"`` a share in [0, 1] (default 0.6); for ``"neighbourhood"`` and ``"low_defect"`` a factor
         (default 1).
     relax
         Quench each lattice with the Monte Carlo engine at its (D, B): True for
@@ -143,7 +143,7 @@ def generate(
             "method='learned', which asks the ensemble instead."
         )
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
-    drawn = rng.integers(0, len(latents), n)
+    drawn = rng.permutation(np.resize(rng.permutation(len(latents)), n))  # each lattice as often as any other
     wanted = (latents.D[drawn], latents.B[drawn]) if D is None or B is None else (np.full(n, D), np.full(n, B))
     z, d, b = _DRAW[method](latents, wanted, rng, around=around, novelty=novelty)
     spin = decode(network, z, np.stack([d, b], axis=-1), latents.size)

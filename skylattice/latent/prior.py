@@ -65,10 +65,11 @@ class LatentSet:
         return replace(self, **parts, n_defects=defects)
 
     def nearest(self, D: float, B: float, k: int = NEIGHBOURS) -> np.ndarray:
-        """Positions of the ``k`` lattices nearest to (D, B), in units of the spread of D and of B."""
+        """Positions of the ``k`` lattices nearest to (D, B), in units of the spread of D and of B, and of ties."""
         scale = [np.ptp(values) or 1.0 for values in (self.D, self.B)]
         distance = np.hypot((self.D - D) / scale[0], (self.B - B) / scale[1])
-        return np.argsort(distance, kind="stable")[:k]
+        last = np.partition(distance, min(k, len(distance)) - 1)[min(k, len(distance)) - 1]
+        return np.flatnonzero(distance <= last * (1 + 1e-9))
 
 
 @dataclass(frozen=True)

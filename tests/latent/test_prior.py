@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_generation import SPEC, planted_latents
@@ -5,6 +7,7 @@ from tiny_generation import SPEC, planted_latents
 from skylattice.errors import ModelError
 from skylattice.latent.pca import split
 from skylattice.latent.prior import fit_prior
+from skylattice.vae.spec import make_spec
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +71,17 @@ def test_prior__with_novelty_does_not(prior, latents):
     assert abs(split(latents.mu, SPEC, latents.size)[1] - whole).max(axis=1).min() > 0.05
 
 
-def test_prior__works_without_a_map():
-    from dataclasses import replace
-
-    from skylattice.vae.spec import PRESETS
-
-    latents = planted_latents(n=200, size=(60, 80))
-    thesis = replace(latents, spec=PRESETS["thesis"], size=(200, 200))
-    z = fit_prior(thesis).sample(thesis.D, thesis.B, novelty=1.0, rng=np.random.default_rng(0))
+def test_prior__works_without_a_map(latents):
+    flat = replace(latents, spec=make_spec("thesis", size=latents.size, latent=latents.mu.shape[1]))
+    z = fit_prior(flat).sample(flat.D, flat.B, novelty=1.0, rng=np.random.default_rng(0))
     assert z.shape == latents.mu.shape
     np.testing.assert_allclose(z.mean(axis=0), latents.mu.mean(axis=0), atol=0.4)
+    np.testing.assert_allclose(np.cov(z.T).trace(), np.cov(latents.mu.T).trace(), rtol=0.1)
+
+
+def test_nearest__keeps_all_lattices_of_a_point(latents):
+    near = latents.nearest(0.5, 0.1, k=5)
+    np.testing.assert_array_equal(near, np.flatnonzero((latents.D == 0.5) & (latents.B == 0.1)))
 
 
 def test_prior__says_how_many_vectors_it_needs_and_what_novelty_is(prior):
