@@ -1,0 +1,306 @@
+"""Say what a file or folder is, and what is wrong with it: the logic of ``skylattice doctor``."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skylattice.errors import SkylatticeError
+from skylattice.io.problems import Finding, LocatedError
+from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
+from skylattice.io.uppasd.files import RunFiles, find_runs, run_files
+from skylattice.io.uppasd.geometry import geometry_of_coordinates
+from skylattice.io.uppasd.lint import lint
+from skylattice.io.uppasd.run import ROUNDING, check_moments, remarks, run_parameters, site_rows
+from skylattice.io.uppasd.spins import SPIN_FILE_NAME, SpinFile, open_spin_file
+
+#: First bytes of files of other formats, and what they are.
+_SIGNATURES = (
+    (b"\x89HDF\r\n\x1a\n", "HDF5 file", "Open it with xarray, and import the dataset with skylattice.io.importing."),
+    (b"CDF", "netCDF file", "Open it with xarray, and import the dataset with skylattice.io.importing."),
+    (b"\x93NUMPY", "NumPy array", "Load it with numpy, and wrap the spins into a dataset."),
+    (b"PK\x03\x04", "zip archive", "If it is an .npz, load it with numpy, and wrap the spins into a dataset."),
+)
+
+#: Other outputs of UppASD by the first word of their names.
+_OUTPUTS = {
+    "averages": "mean magnetization of each sample",
+    "coord": "coordinates of the atoms",
+    "cumulants": "cumulants of the magnetization",
+    "localenergy": "energies of the atoms",
+    "sknumber": "topological charge of each sample",
+    "struct": "neighbours of the atoms",
+    "totenergy": "energies of each sample",
+}
+
+#: Keywords of ``inpsd.dat`` that name a table.
+_TABLES = ("exchange", "dm", "posfile", "momfile")
+
+
+@dataclass
+class Diagnosis:
+    """What a file or folder is, and what is wrong with it.
+
+    Attributes
+    ----------
+    path
+        What was looked at.
+    kind
+        What it is, in a few words: ``"UppASD run"``, ``"UppASD spin file"``, ``"ensemble store"``, ``"unknown"``, ...
+    summary
+        One line about its content.
+    findings
+        Everything worth knowing, errors first.
+    """
+
+    path: Path
+    kind: str
+    summary: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors; there may be warnings."""
+        return all(finding.level != "error" for finding in self.findings)
+
+    def add(self, level: Any, message: str, remedy: str = "") -> None:
+        """Append a finding."""
+        self.findings.append(Finding(level, message, remedy))
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Turn an error inside the block into a finding, and go on after it."""
+        try:
+            yield
+        except LocatedError as error:
+            self.findings.append(error.finding())
+        except SkylatticeError as error:
+            self.add("error", str(error))
+
+
+def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
+    """Examine a file or folder. Never raises for its content: whatever is wrong becomes a finding.
+
+    Parameters
+    ----------
+    path
+        A UppASD run folder, one of its files, a folder of runs, an ensemble store, or anything else.
+
+    Returns
+    -------
+    Kind, summary, and findings sorted by level.
+
+    Examples
+    --------
+    >>> diagnosis = diagnose("tests/data/uppasd/N64_D0.50_B0.125_s12")
+    >>> diagnosis.kind, diagnosis.ok
+    ('UppASD run', True)
+    """
+    path = Path(path)
+    try:
+        diagnosis = _examiner(path)(path)
+    except OSError as error:
+        diagnosis = Diagnosis(path, "unreadable", str(error))
+        diagnosis.add("error", f"{path}: cannot be read: {error}.", "Check the path and its rights.")
+    unique = dict.fromkeys(diagnosis.findings)
+    diagnosis.findings = sorted(unique, key=lambda finding: ("error", "warning", "info").index(finding.level))
+    return diagnosis
+
+
+def _examiner(path: Path) -> Callable[[Path], Diagnosis]:
+    """Who knows about this kind of path."""
+    if path.is_dir():
+        names = os.listdir(path)
+        if {"zarr.json", ".zgroup"} & set(names):
+            return _examine_store
+        if INPUT_NAME in names or any(map(SPIN_FILE_NAME.fullmatch, names)):
+            return _examine_run
+        return _examine_folder
+    if not path.exists():
+        return _examine_missing
+    if path.name == INPUT_NAME:
+        return _examine_deck
+    return _examine_run if SPIN_FILE_NAME.fullmatch(path.name) else _examine_file
+
+
+def _examine_missing(path: Path) -> Diagnosis:
+    diagnosis = Diagnosis(path, "missing", "there is nothing here")
+    diagnosis.add("error", f"{path}: expected a file or folder, found nothing.", "Check the path.")
+    return diagnosis
+
+
+def _examine_folder(path: Path) -> Diagnosis:
+    """A folder that is no run itself: runs somewhere below it, or nothing of ours."""
+    runs = list(find_runs([path]))
+    if not runs:
+        diagnosis = Diagnosis(path, "unknown", "a folder without anything that skylattice reads")
+        diagnosis.add("error", f"{path}: expected UppASD runs or an ensemble store, found neither.", "Check the path.")
+        return diagnosis
+    diagnosis = Diagnosis(path, "folder of UppASD runs")
+    examined = [_examine_run(run) for run in runs]
+    n_good = sum(run.ok for run in examined)
+    diagnosis.summary = f"{n_good} of {len(runs)} runs can be imported"
+    diagnosis.findings = [finding for run in examined for finding in run.findings if finding.level != "info"]
+    return diagnosis
+
+
+def _examine_deck(path: Path) -> Diagnosis:
+    """An input without regard to the spins; all errors of a run that can be told from it."""
+    diagnosis = Diagnosis(path, "UppASD input")
+    with diagnosis.recording():
+        deck = read_deck(path)
+        diagnosis.summary = f"{len(deck.entries)} keywords"
+        _examine_input(diagnosis, deck, RunFiles(path, path))
+        with diagnosis.recording():
+            diagnosis.findings += lint(deck)
+    return diagnosis
+
+
+def _examine_input(diagnosis: Diagnosis, deck: Deck, files: RunFiles) -> float | None:
+    """Everything that a run's input says of its Hamiltonian; returns the moment, if it can be told."""
+    moment = None
+    with diagnosis.recording():
+        D, B, T, hamiltonian, attrs, _ = run_parameters(files, deck)
+        moment = attrs["moment_muB"]
+        sign = f"handedness {hamiltonian.handedness:+d}"
+        diagnosis.summary += f", D = {D:.6g}, B = {B:.6g}, T = {T:.6g} ({hamiltonian.dmi}, {sign})"
+    for keyword in _TABLES:
+        with diagnosis.recording():
+            if keyword in deck:
+                deck.table(keyword, keyword, 1)  # the first error ended the block above; there may be more
+    return moment
+
+
+def _examine_run(path: Path) -> Diagnosis:
+    """A run folder or a spin file."""
+    diagnosis = Diagnosis(path, "UppASD run" if path.is_dir() else "UppASD spin file")
+    with diagnosis.recording():
+        files = run_files(path)
+        diagnosis.summary = files.spins.name
+        deck, moment = None, None
+        if files.deck is not None:
+            with diagnosis.recording():
+                deck = read_deck(files.deck)
+        if deck is not None:
+            moment = _examine_input(diagnosis, deck, files)
+        elif files.deck is None:
+            diagnosis.add(
+                "info",
+                f"{files.spins}: no {INPUT_NAME} beside it: D, B, T and the DMI are not known.",
+                "Give them as options: D=, B=, T=, dmi=, handedness=.",
+            )
+        spins = open_spin_file(files.spins)
+        diagnosis.summary += (
+            f", {spins.n_atoms} atoms, {_count(spins.n_ensembles, 'ensemble')}, {_count(spins.n_frames, 'sample')}"
+        )
+        with diagnosis.recording():
+            diagnosis.findings += remarks(files, deck, spins)
+        with diagnosis.recording():
+            _examine_geometry(diagnosis, files, deck, spins)
+        _examine_spins(diagnosis, spins, moment)
+    return diagnosis
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _examine_geometry(diagnosis: Diagnosis, files: RunFiles, deck: Deck | None, spins: SpinFile) -> None:
+    """Size and order of the atoms; the coordinates, which reading mostly does without, must agree with them."""
+    if deck is None and not files.coord.is_file():
+        diagnosis.add(
+            "info", f"{files.spins}: the shape of its {spins.n_atoms} atoms is not known.", "Give size=(ny, nx)."
+        )
+        return
+    geometry, rows = site_rows(files, deck, spins, layer=0)
+    nz, ny, nx = geometry.shape
+    diagnosis.summary += f", {nx} × {ny} sites" + (f" in {nz} layers" if nz > 1 else "")
+    if nz > 1:
+        diagnosis.add("info", f"{geometry.where}: {nz} layers.", "Choose one when reading: layer=0 is the lowest.")
+    if files.coord.is_file():
+        found, order = geometry_of_coordinates(files.coord)
+        if found.shape != geometry.shape or (order[0] != rows).any():
+            diagnosis.add(
+                "error",
+                f"{files.coord}: the atoms are not in the order that {geometry.where} implies.",
+                "One of the two files is of another run.",
+            )
+
+
+def _examine_spins(diagnosis: Diagnosis, spins: SpinFile, moment: float | None) -> None:
+    """Parse the last frame."""
+    deviation = 0.0
+    for ensemble in range(spins.n_ensembles):
+        with diagnosis.recording():
+            block = spins.read(-1, ensemble)
+            deviation = max(deviation, block.deviation)
+            check_moments(block, moment, where=f"{spins.path} (ensemble {ensemble + 1})")
+    diagnosis.summary += f", |e| = 1 to {deviation:.0e}"
+    if deviation > ROUNDING:
+        diagnosis.add(
+            "warning",
+            f"{spins.path}: spins deviate from unit length by up to {deviation:.2g}; reading normalises them.",
+            "Look at a run that prints so few digits, or whose file was edited, with care.",
+        )
+
+
+def _examine_store(path: Path) -> Diagnosis:
+    """A zarr group."""
+    from skylattice.io.store import info
+
+    diagnosis = Diagnosis(path, "ensemble store")
+    with diagnosis.recording(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # zarr's remarks about foreign groups; what matters is an error
+        facts = info(path)
+        lattices = ", ".join(f"{number} {status}" for status, number in facts["lattices"].items() if number)
+        diagnosis.summary = (
+            f"{len(facts['D'])} × {len(facts['B'])} points (D × B), {facts['realizations']} realizations of "
+            f"{facts['size'][1]} × {facts['size'][0]} sites: {lattices}"
+        )
+        if facts["lattices"].get("failed"):
+            diagnosis.add("warning", f"{path}: {facts['lattices']['failed']} lattices failed.", "Simulate them again.")
+    return diagnosis
+
+
+def _examine_file(path: Path) -> Diagnosis:
+    """A file that is recognised by its content or its name, but not read by the importer."""
+    with path.open("rb") as file:
+        start = file.read(256)
+    if not start:
+        diagnosis = Diagnosis(path, "unknown", "an empty file")
+        diagnosis.add("error", f"{path}: the file is empty.", "Copy it again, or repeat what made it.")
+        return diagnosis
+    for signature, kind, remedy in _SIGNATURES:
+        if start.startswith(signature):
+            diagnosis = Diagnosis(path, kind, "not a format of its own for spins")
+            diagnosis.add("info", f"{path}: a {kind} may hold anything.", remedy)
+            return diagnosis
+    if start.lstrip().lower().startswith((b"# oommf", b"# ovf")):
+        return Diagnosis(path, "OVF file", start.split(b"\n")[0].decode("ascii", "replace").strip("# \r"))
+    stem = path.name.split(".")[0]
+    if stem in _OUTPUTS and path.suffix == ".out":
+        diagnosis = Diagnosis(path, "UppASD output", _OUTPUTS[stem])
+        diagnosis.add("info", f"{path}: it holds no spins.", "Give the run folder, or its restart file.")
+        return diagnosis
+    if keyword := _named_in_deck(path):
+        diagnosis = Diagnosis(path, "UppASD input", f"named by {keyword!r} in the {INPUT_NAME} beside it")
+        diagnosis.add("info", f"{path}: what it says is checked with its run.", f"Examine {path.parent} instead.")
+        return diagnosis
+    first = start.split(b"\n")[0][:60].decode("utf-8", "replace").strip()
+    diagnosis = Diagnosis(path, "unknown", f"starts with {first!r}")
+    diagnosis.add("error", f"{path}: not a file that skylattice reads.", "Give a run folder, a spin file or a store.")
+    return diagnosis
+
+
+def _named_in_deck(path: Path) -> str | None:
+    """The keyword of the ``inpsd.dat`` beside a file that names it."""
+    try:
+        deck = read_deck(path.with_name(INPUT_NAME))
+    except LocatedError:
+        return None
+    return next((keyword for keyword in _TABLES if keyword in deck and deck.file(keyword, "") == path), None)

@@ -1,0 +1,111 @@
+"""What is odd about an ``inpsd.dat``: the mistakes that UppASD does not report and that change what was simulated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from skylattice.io.problems import Finding
+from skylattice.io.uppasd.deck import Deck
+from skylattice.io.uppasd.geometry import geometry_of_deck
+from skylattice.io.uppasd.keywords import KEYWORDS, nearest_keyword
+
+
+def lint(deck: Deck) -> list[Finding]:
+    """All findings about a deck that can be read; errors of its values are raised by whoever needs the value."""
+    return [finding for rule in _RULES for finding in rule(deck)]
+
+
+def _unknown_keywords(deck: Deck) -> Iterator[Finding]:
+    for line in deck.ignored:
+        if line.is_number:
+            continue
+        word = line.keyword.split()[0]
+        message = f"{deck.path}:{line.line}: unknown keyword {word!r}, which UppASD ignores."
+        if word != line.keyword and word in KEYWORDS:
+            yield Finding(
+                "warning",
+                f"{deck.path}:{line.line}: a tab after {word!r}: UppASD takes both for one word and ignores the line.",
+                "Put a blank there.",
+            )
+        elif nearest := nearest_keyword(word):
+            yield Finding("warning", message, f"Did you mean {nearest!r}?")
+        else:
+            yield Finding("warning", message, "Remove it, or mark the line as a comment with '#'.")
+
+
+def _stray_rows(deck: Deck) -> Iterator[Finding]:
+    rows = [line.line for line in deck.ignored if line.is_number]
+    for keyword, entry in deck.entries.items():
+        first = entry.line + len(entry.rows) + 1
+        if entry.rows and first in rows:
+            n_extra = next(n for n in range(1, len(rows) + 2) if first + n not in rows)
+            yield Finding(
+                "warning",
+                f"{deck.path}:{first}: {n_extra} more rows than '{keyword} {len(entry.rows)}' announces; "
+                "UppASD ignores them.",
+                f"Write '{keyword} {len(entry.rows) + n_extra}' to use them.",
+            )
+            rows = [row for row in rows if not first <= row < first + n_extra]
+    for row in rows:
+        yield Finding("warning", f"{deck.path}:{row}: numbers without a keyword, which UppASD ignores.", "Remove them.")
+
+
+def _repeated_keywords(deck: Deck) -> Iterator[Finding]:
+    for keyword, earlier in deck.repeated:
+        if earlier.values != deck.entries[keyword].values:
+            yield Finding(
+                "warning",
+                f"{deck.path}:{earlier.line}: {keyword!r} stands again in line {deck.entries[keyword].line}, "
+                "which is the one that counts.",
+                "Remove one of them.",
+            )
+
+
+def _missing_parameters(deck: Deck) -> Iterator[Finding]:
+    for keyword, consequence in (("temp", "T = 0 K"), ("hfield", "no field"), ("bc", "open boundaries")):
+        if keyword not in deck:
+            yield Finding(
+                "warning", f"{deck.path}: no keyword {keyword!r}: UppASD takes {consequence}.", "State it, to be clear."
+            )
+
+
+def _boundaries(deck: Deck) -> Iterator[Finding]:
+    boundary = geometry_of_deck(deck).boundary if "ncell" in deck else "periodic"
+    if boundary != "periodic" and "bc" in deck:
+        yield Finding(
+            "warning",
+            f"{deck.where('bc')}: boundaries are {boundary.replace('_', ' along ')}, not periodic.",
+            "Charges, energies and defects are computed with periodic boundaries: they are wrong at the edges.",
+        )
+
+
+def _annealing(deck: Deck) -> Iterator[Finding]:
+    ip_mode = deck.word("ip_mode", "N").upper()
+    if ip_mode.startswith("N"):
+        if "ip_mcanneal" in deck:
+            yield Finding(
+                "warning",
+                f"{deck.where('ip_mcanneal')}: 'ip_mcanneal' has no effect, because ip_mode is N.",
+                "Set 'ip_mode M' or 'ip_mode H'.",
+            )
+        return
+    initial, measured = deck.floats("ip_hfield", (0.0, 0.0, 0.0)), deck.floats("hfield", (0.0, 0.0, 0.0))
+    if initial != measured:
+        yield Finding(
+            "warning",
+            f"{deck.where('ip_hfield')}: the initial phase ran at {initial[2]:g} T, the measurement at "
+            f"{measured[2]:g} T: the texture may be that of the other field.",
+            "Set ip_hfield and hfield alike.",
+        )
+    if "ip_mcanneal" in deck and "ip_temp" in deck:
+        yield Finding("info", f"{deck.where('ip_temp')}: 'ip_temp' has no effect beside 'ip_mcanneal'.", "Remove it.")
+
+
+_RULES: tuple[Callable[[Deck], Iterator[Finding]], ...] = (
+    _unknown_keywords,
+    _stray_rows,
+    _repeated_keywords,
+    _missing_parameters,
+    _boundaries,
+    _annealing,
+)

@@ -1,0 +1,204 @@
+"""What the doctor says: kinds, findings, remedies."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import xarray as xr
+from uppasd_runs import REAL_RUN, copy_real_run, random_spins, write_lines, write_restart, write_run
+
+from skylattice.io.doctor import diagnose
+from skylattice.io.importing import import_datasets
+from skylattice.io.uppasd import read_run
+
+
+def texts(diagnosis, level):
+    return [f"{finding.message} | {finding.remedy}" for finding in diagnosis.findings if finding.level == level]
+
+
+def test_healthy_run__has_no_findings():
+    diagnosis = diagnose(REAL_RUN)
+    assert (diagnosis.kind, diagnosis.findings, diagnosis.ok) == ("UppASD run", [], True)
+    for text in (
+        "restart.skx.out",
+        "D = 0.5, B = 0.125, T = 0.006 (neel, handedness -1)",
+        "64 × 64 sites",
+        "1 ensemble,",
+    ):
+        assert text in diagnosis.summary
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "summary"),
+    [
+        ("restart.skx.out", "UppASD spin file", "4096 atoms"),
+        ("inpsd.dat", "UppASD input", "D = 0.5"),
+        ("jfile", "UppASD input", "named by 'exchange'"),
+        ("coord.skx.out", "UppASD output", "coordinates"),
+        ("totenergy.skx.out", "UppASD output", "energies"),
+    ],
+)
+def test_files_of_a_run__are_recognised(name, kind, summary):
+    diagnosis = diagnose(REAL_RUN / name)
+    assert diagnosis.kind == kind
+    assert summary in diagnosis.summary
+    assert diagnosis.ok
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"# OOMMF OVF 2.0\n# Segment count: 1\n", "OVF file"),
+        (b"\x89HDF\r\n\x1a\n....", "HDF5 file"),
+        (b"CDF\x01", "netCDF file"),
+        (b"PK\x03\x04", "zip archive"),
+        (b"\x93NUMPY", "NumPy array"),
+    ],
+)
+def test_other_formats__are_recognised(tmp_path, content, kind):
+    (tmp_path / "file").write_bytes(content)
+    diagnosis = diagnose(tmp_path / "file")
+    assert diagnosis.kind == kind
+    assert diagnosis.ok
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"", "the file is empty"), (b"hello\n", "not a file that skylattice reads")]
+)
+def test_unknown_files__are_errors(tmp_path, content, message):
+    (tmp_path / "file").write_bytes(content)
+    diagnosis = diagnose(tmp_path / "file")
+    assert diagnosis.kind == "unknown"
+    assert message in texts(diagnosis, "error")[0]
+
+
+def test_missing_path__is_an_error(tmp_path):
+    assert diagnose(tmp_path / "nowhere").kind == "missing"
+    assert not diagnose(tmp_path / "nowhere").ok
+
+
+def test_folder_without_anything__is_an_error(tmp_path):
+    assert diagnose(tmp_path).kind == "unknown"
+    assert "found neither" in texts(diagnose(tmp_path), "error")[0]
+
+
+def test_folder_of_runs__is_examined_run_by_run(tmp_path):
+    write_run(tmp_path / "good")
+    (write_run(tmp_path / "bad") / "jfile").unlink()
+    diagnosis = diagnose(tmp_path)
+    assert (diagnosis.kind, diagnosis.summary) == ("folder of UppASD runs", "1 of 2 runs can be imported")
+    assert ["bad/jfile" in text for text in texts(diagnosis, "error")] == [True]
+
+
+def test_the_public_skyrmion_run__is_explained(tmp_path):
+    """A published run: 15 annealing rows announced as 10, and ipfield for ip_hfield, so that it annealed at B = 0."""
+    rows = "\n".join(f"1000 {temperature}" for temperature in range(15, 0, -1))
+    table = "ip_mcanneal 2\n3000 157.8875646787\n3000   0.9473253881"
+    run = write_run(tmp_path, replace=[(table, f"ip_mcanneal 10\n{rows}"), ("ip_hfield", "ipfield")])
+    diagnosis = diagnose(run)
+    assert diagnosis.ok
+    unknown, stray, field = texts(diagnosis, "warning")
+    assert "unknown keyword 'ipfield', which UppASD ignores. | Did you mean 'ip_hfield'?" in unknown
+    assert "5 more rows than 'ip_mcanneal 10' announces" in stray
+    assert "Write 'ip_mcanneal 15'" in stray
+    assert "the initial phase ran at 0 T, the measurement at 29.3815 T" in field
+
+
+def test_several_errors__are_all_reported_once(tmp_path):
+    run = write_run(tmp_path, replace=[("{nx}", "7")])
+    for name in ("jfile", "momfile"):
+        (run / name).unlink()
+    restart = run / "restart.skx.out"
+    restart.write_text(restart.read_text().replace("    1.00000000E+00", "               NaN"))
+    errors = texts(diagnose(run), "error")
+    assert len(errors) == len(set(errors)) == 4
+    for part in ("jfile, found none", "momfile, found none", "= 28 atoms", "expected a finite number, found 'NaN'"):
+        assert sum(part in text for text in errors) == 1
+
+
+def test_errors__have_a_remedy(tmp_path):
+    run = write_run(tmp_path)
+    (run / "jfile").write_text("")
+    (finding,) = diagnose(run).findings
+    assert finding.level == "error"
+    assert finding.message.endswith("jfile: expected text, found an empty file.")
+    assert finding.remedy == "Copy the file again, or repeat the run."
+
+
+def test_truncated_spins__are_reported_with_the_rest(tmp_path):
+    run = copy_real_run(tmp_path / "run")
+    content = (run / "restart.skx.out").read_bytes()
+    (run / "restart.skx.out").write_bytes(content[: -91 * 3000])
+    diagnosis = diagnose(run)
+    assert "D = 0.5" in diagnosis.summary
+    assert "expected 4096 rows (4096 atoms × 1 ensembles), found 1096" in texts(diagnosis, "error")[0]
+
+
+def test_spins_off_unit_length__are_a_warning(tmp_path):
+    run = write_run(tmp_path)
+    write_restart(run / "restart.skx.out", random_spins(1, 24) * (1 + 2e-4))
+    diagnosis = diagnose(run)
+    assert diagnosis.ok
+    assert "deviate from unit length by up to 0.0002" in texts(diagnosis, "warning")[0]
+
+
+def test_moments_that_disagree_with_the_input__are_an_error(tmp_path):
+    run = write_run(tmp_path, random_spins(2, 1, 4, 6))
+    file = run / "restart.skx.out"
+    file.write_text(file.read_text().replace("    1.00000000E+00", "    1.50000000E+00", 24))
+    assert (
+        "expected moments of 1 Bohr magnetons as the input says, found 1.5 to 1.5" in texts(diagnose(run), "error")[0]
+    )
+
+
+def test_coordinates_of_another_run__are_an_error(tmp_path):
+    run = copy_real_run(tmp_path / "run")
+    lines = (run / "coord.skx.out").read_text().splitlines()
+    write_lines(run / "coord.skx.out", [lines[1], lines[0], *lines[2:]])
+    assert "coord.skx.out: the atoms are not in the order" in texts(diagnose(run), "error")[0]
+
+
+def test_stack_of_layers__is_described(tmp_path):
+    diagnosis = diagnose(write_run(tmp_path, random_spins(1, 3, 4, 6)))
+    assert diagnosis.ok
+    assert "in 3 layers" in diagnosis.summary
+    assert "layer=0" in texts(diagnosis, "info")[0]
+
+
+def test_spin_file_alone__says_what_to_give(tmp_path):
+    diagnosis = diagnose(write_restart(tmp_path / "restart.x.out", random_spins(1, 24)))
+    assert diagnosis.ok
+    parameters, shape = texts(diagnosis, "info")
+    assert "D=, B=, T=, dmi=, handedness=" in parameters
+    assert "size=(ny, nx)" in shape
+
+
+def test_store__is_described(tmp_path):
+    store = tmp_path / "ensemble.zarr"
+    import_datasets([read_run(write_run(tmp_path / "run"))], store, progress=False)
+    diagnosis = diagnose(store)
+    assert (diagnosis.kind, diagnosis.ok) == ("ensemble store", True)
+    assert "1 × 1 points" in diagnosis.summary
+    assert "6 × 4 sites" in diagnosis.summary
+
+
+def test_store__of_a_newer_version_is_an_error(tmp_path):
+    store = tmp_path / "ensemble.zarr"
+    import_datasets([read_run(write_run(tmp_path / "run"))], store, progress=False)
+    metadata = json.loads((store / "zarr.json").read_text())
+    metadata["attributes"]["format_version"] = 99
+    (store / "zarr.json").write_text(json.dumps(metadata))
+    assert "99" in texts(diagnose(store), "error")[0]
+
+
+def test_foreign_zarr__is_an_error(tmp_path):
+    xr.Dataset({"a": ("x", [1.0, 2.0])}).to_zarr(tmp_path / "foreign.zarr", consolidated=False)
+    assert not diagnose(tmp_path / "foreign.zarr").ok
+
+
+def test_diagnosis__loads_no_kernels():
+    """The doctor must answer at once, without anything being compiled."""
+    code = "import sys; from skylattice.io.doctor import diagnose; diagnose(sys.argv[1]); print('numba' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code, str(REAL_RUN)], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
