@@ -10,6 +10,7 @@ from tiny_vae import TINY
 
 from skylattice.errors import ModelError
 from skylattice.vae import artifact, build, load, save
+from skylattice.vae._keras import keras
 
 SPIN = np.random.default_rng(0).normal(size=(1, 20, 20, 3)).astype(np.float32)
 PARAMETERS = [[0.5, 0.12]]
@@ -99,7 +100,7 @@ def rewrite(folder, arrays):
 
 
 def test_load__rejects_weights_of_another_model(copy):
-    other = build("periodic", size=20, **{**TINY, "widths": (8, 8, 8)})
+    other = build("periodic", size=20, **{**TINY, "widths": (8, 8)})
     rewrite(copy, artifact.model_arrays(other))
     with pytest.raises(ModelError, match="expected finite floats of shape"):
         load(copy)
@@ -145,8 +146,8 @@ print(keras.backend.backend())
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_load__gives_the_same_results_on_every_backend(saved, tiny_model, tmp_path, backend):
+def test_load__gives_the_same_results_on_the_other_backend(saved, tiny_model, tmp_path):
+    backend = {"tensorflow": "jax", "jax": "tensorflow"}[keras.backend.backend()]
     pytest.importorskip(backend)
     np.save(tmp_path / "spin.npy", SPIN)
     done = subprocess.run(

@@ -31,7 +31,7 @@ def store(tmp_path_factory):
 
 def test_train__writes_model_history_and_curves_and_resumes(store, tmp_path):
     file, folder = tmp_path / "run.yaml", tmp_path / "run"
-    file.write_text("model: {widths: [8, 8, 16], blocks: [1, 1, 1]}\nwarmup: 1\ntest: 0\nbatch_size: 4\n")
+    file.write_text("model: {widths: [8, 16], blocks: [1, 1]}\nwarmup: 1\ntest: 0\nbatch_size: 4\n")
     options = ("train", file, "--store", store, "--output", folder, "--epochs", 2, "--beta", 1e-7)
     output = run(*options)
     assert "epoch 2: mse" in output

@@ -39,7 +39,7 @@ def make_ensemble(*, size=20, D=(0.4, 0.5, 0.6), b=(0.3, 0.6), realizations=3, s
 
 
 #: Options of a periodic model that compiles and trains within a second or two.
-TINY = {"widths": (8, 8, 16), "blocks": (1, 1, 1)}
+TINY = {"widths": (8, 16), "blocks": (1, 1)}
 
 
 def awaken(model, scale=0.2):
