@@ -74,7 +74,8 @@ class Defects:
             points = mesh.points[self.core == k + 1]
             apart = points - points[0]
             centres[k] = points[0] + (apart - period * np.round(apart / period)).mean(axis=0)
-        return centres % period
+        centres %= period
+        return np.where(centres < period, centres, 0.0)  # the remainder of a tiny negative number is the period
 
 
 def classify(mesh: Mesh, *, exclude_hull: bool = True) -> Defects:

@@ -140,6 +140,13 @@ def _separate(against, group, label, site, sign, n_preimages):
 
 
 @jit
+def _wrapped(position, period):
+    """The position in [0, period): the remainder of a tiny negative number rounds to the period itself."""
+    position %= period
+    return position if position < period else 0.0
+
+
+@jit
 def _measure_centres(spin, background, label, offset_y, offset_x, weighted, table):
     """Fill number of spins, centre (relative to the first site, then on the torus) and core of each region."""
     ny, nx = label.shape
@@ -167,8 +174,8 @@ def _measure_centres(spin, background, label, offset_y, offset_x, weighted, tabl
         # a region of spins just off the equator has no weight: its first site must do
         centre[k, 0] = table[k, _X] / weight[k] if weight[k] > 0.0 else 0.0
         centre[k, 1] = table[k, _Y] / weight[k] if weight[k] > 0.0 else 0.0
-        table[k, _X] = (first[k] % nx + centre[k, 0]) % nx
-        table[k, _Y] = (first[k] // nx + centre[k, 1]) % ny
+        table[k, _X] = _wrapped(first[k] % nx + centre[k, 0], nx)
+        table[k, _Y] = _wrapped(first[k] // nx + centre[k, 1], ny)
         table[k, _R] = math.sqrt(table[k, _N] / math.pi)
     return centre
 
