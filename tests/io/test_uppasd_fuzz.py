@@ -74,7 +74,7 @@ def check_outcome(run):
     assert ds.sizes["realization"] == 2
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_truncation_at_any_byte__is_an_error_or_harmless(copy_of, data):
     run = copy_of()
@@ -84,7 +84,7 @@ def test_truncation_at_any_byte__is_an_error_or_harmless(copy_of, data):
     check_outcome(run)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_token__is_an_error_or_harmless(copy_of, data):
     run = copy_of()
@@ -99,7 +99,7 @@ def test_any_changed_token__is_an_error_or_harmless(copy_of, data):
     check_outcome(run)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte__is_an_error_or_harmless(copy_of, data):
     run = copy_of()
