@@ -32,8 +32,8 @@ def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr
     Returns
     -------
     Eager dataset of dims (D, B, realization) with the variables of ``ds.sky.observables()`` and ``ds.sky.qc()``,
-    ``phase``, ``status``, and the counts of ``ds.sky.defects()``. The results have it as group ``observables``, and all
-    that ``ds.sky.defects()`` gives, skyrmion by skyrmion, as group ``defects``.
+    ``phase``, ``status``, and the scalars of ``ds.sky.defects()``, ``hexatic_order()`` and ``grains()``. The results
+    have it as group ``observables``, and all that those give, skyrmion by skyrmion, as group ``defects``.
     """
     from dask.delayed import delayed
 
@@ -52,9 +52,14 @@ def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr
 
 
 def _analyse_point(ds: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
-    """Scalars and defects of a few lattices, eager."""
+    """Scalars and defects of a few lattices, eager; with the defects, order and grains."""
+    from skylattice.defects.grains import grains
+    from skylattice.defects.order import hexatic_order
+
     scalars = xr.merge([ds.sky.observables(), ds.sky.qc(), ds.sky.phase()], compat="override")
-    return scalars, ds.sky.defects()
+    found, size = ds.sky.defects(), (ds.sizes["y"], ds.sizes["x"])
+    order = [analysis(found, size).drop_vars("status") for analysis in (hexatic_order, grains)]
+    return scalars, xr.merge([found, *order], compat="override", join="exact", combine_attrs="override")
 
 
 def _assemble(ds: xr.Dataset, points: np.ndarray, parts: list[xr.Dataset], hole: xr.Dataset) -> xr.Dataset:

@@ -65,6 +65,7 @@ def dashboard_command(port: int, address: str, open_browser: bool) -> list[str]:
         "server.maxUploadSize": 1,  # MB; no page takes uploads
         "server.fileWatcherType": "none",
         "client.showErrorDetails": "none",
+        "client.toolbarMode": "minimal",
         "browser.gatherUsageStats": False,
     }
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]

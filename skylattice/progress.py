@@ -5,7 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+_watcher: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watched(callback: Callable[[int, int], None]) -> Iterator[None]:
+    """Within the block, :func:`run_tasks` of this thread also calls ``callback(done, total)``, at first with 0."""
+    token = _watcher.set(callback)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def run_tasks(tasks: Iterable[Any], *, description: str, show: bool = True) -> list[Any]:
@@ -91,4 +104,15 @@ def _bar(description: str, total: int, show: bool) -> Iterator[Callable[[], None
     )
     with progress:
         task = progress.add_task(description, total=total)
-        yield lambda: progress.advance(task)
+        watcher, done = _watcher.get(), 0
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            progress.advance(task)
+            if watcher is not None:
+                watcher(done, total)
+
+        if watcher is not None:
+            watcher(0, total)
+        yield advance

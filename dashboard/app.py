@@ -1,0 +1,25 @@
+"""The dashboard's entry point: ``skylattice dashboard`` serves this script."""
+
+import streamlit as st
+
+st.set_page_config(page_title="skylattice", page_icon=":material/hexagon:", layout="wide")
+PAGES = {
+    "Ensemble": "scatter_plot",
+    "Lattice": "hexagon",
+    "Reconstruction": "compare",
+    "Latent space": "bubble_chart",
+    "Generate": "auto_awesome",
+    "Tables": "table_chart",
+    "Jobs": "memory",
+}
+st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 2rem}</style>")
+pages = [
+    st.Page(
+        f"pages/{title.lower().replace(' ', '_')}.py",
+        title=title,
+        icon=f":material/{icon}:",
+        default=title == "Ensemble",
+    )
+    for title, icon in PAGES.items()
+]
+st.navigation(pages, position="top").run()

@@ -1,0 +1,135 @@
+"""Ensemble: the phase diagram, the lattices of a point, histograms and the table."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import services
+import streamlit as st
+import view
+import xarray as xr
+
+from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
+from skylattice.schema import STATUS
+
+
+def clicked() -> None:
+    """Look at the point that was clicked."""
+    points = st.session_state.phase_diagram["selection"]["points"]
+    if points:
+        view.select(D=float(points[0]["x"]), B=float(points[0]["y"]))
+
+
+def diagram(key: str, point: services.Point) -> None:
+    """The (D, B) plane coloured by a scalar; a click chooses a point."""
+    ds = services.scalars(key)
+    titles = services.quantities(ds)
+    if titles:
+        names = list(titles)
+        wanted = st.query_params.get("colour", "topological_charge")
+        name = st.selectbox(
+            "Colour", names, format_func=titles.get, index=names.index(wanted) if wanted in names else 0, key="colour"
+        )
+        values, title = ds[name].where(ds["status"] == STATUS["done"]), titles[name]
+    else:
+        st.info("Nothing was computed on this ensemble yet, so the squares only show where lattices are.")
+        st.page_link("pages/jobs.py", label="Compute its observables", icon=":material/memory:")
+        values, title = (ds["status"] == STATUS["done"]).where(ds["status"] == STATUS["done"]), "Lattices"
+    figure = phase_diagram(values.rename(title.partition(" (")[0]), title=title)
+    figure.data[0].marker.colorbar.title = None
+    ring = {"symbol": "square-open", "size": 20, "color": "#e8590c", "line": {"width": 3}}
+    figure.add_trace(go.Scatter(x=[point.D], y=[point.B], mode="markers", marker=ring, hoverinfo="skip"))
+    figure.update_layout(height=470, showlegend=False, margin={"l": 10, "r": 10, "t": 40, "b": 10})
+    st.plotly_chart(figure, key="phase_diagram", on_select=clicked, selection_mode="points")
+
+
+def realizations(key: str, point: services.Point) -> None:
+    """S_z of every lattice at the point."""
+    state = services.status(key).sel(D=point.D, B=point.B)
+    done = [int(r) for r in state["realization"].values[state.values == STATUS["done"]]]
+    st.subheader(f"D = {point.D:g}, B = {point.B:g}")
+    shown = done[:6]
+    maps = [services.lattice_map(key, services.Point(point.D, point.B, r), "m_z") for r in shown]
+    stacked = xr.concat(maps, dim="sample", coords="minimal", compat="override")
+    columns = min(2, len(shown))
+    figure = lattice_maps(stacked, [f"realization {r}" for r in shown], columns=columns)
+    st.plotly_chart(
+        figure.update_layout(height=40 + (420 // columns) * -(-len(shown) // columns)),
+        key="realizations",
+        config=view.PLAIN,
+    )
+    more = f" and {len(done) - len(shown)} more" if len(done) > len(shown) else ""
+    st.caption(f"S_z: red along the field, blue against it. {len(done)} lattices{more and f', {len(shown)} shown'}.")
+    st.page_link("pages/lattice.py", label="Look closer", icon=":material/hexagon:")
+
+
+def histogram(key: str) -> None:
+    """Distribution of a scalar over the ensemble."""
+    frame, titles = services.table(key), services.quantities(services.scalars(key))
+    numbers = [name for name in titles if name in frame and pd.api.types.is_numeric_dtype(frame[name])]
+    if not numbers:
+        st.info("There is nothing to count before the observables are computed.")
+        return
+    name = st.selectbox("Quantity", numbers, format_func=titles.get, key="histogram_of")
+    colour = st.selectbox("Split by", [None, *(n for n in ("phase", "D") if n in frame)], key="histogram_by")
+    figure = go.Figure()
+    groups = [("all", frame)] if colour is None else list(frame.groupby(colour))
+    edges = np.histogram_bin_edges(frame[name].dropna(), bins=40)
+    for label, part in groups:
+        figure.add_trace(
+            go.Histogram(
+                x=part[name],
+                name=str(label),
+                xbins={"start": edges[0], "end": edges[-1] + 1e-12, "size": (edges[1] - edges[0]) or 1.0},
+            )
+        )
+    figure.update_layout(
+        barmode="stack", height=380, xaxis_title=titles[name], yaxis_title="lattices", margin={"t": 10, "b": 10}
+    )
+    st.plotly_chart(figure, key="histogram")
+
+
+def numbers(key: str) -> None:
+    """One row per lattice, filtered, with download."""
+    frame = services.table(key)
+    if frame.empty:
+        st.info("No lattice is done yet.")
+        return
+    columns = st.columns(3)
+    for column, name in zip(columns, ("D", "B"), strict=False):
+        values = sorted(frame[name].unique())
+        if len(values) > 1:
+            low, high = column.select_slider(
+                f"{name} from … to",
+                values,
+                (values[0], values[-1]),
+                format_func=lambda v: f"{v:g}",
+                key=f"filter_{name}",
+            )
+            frame = frame[frame[name].between(low, high)]
+    if "phase" in frame:
+        phases = columns[2].multiselect("Phase", sorted(frame["phase"].dropna().unique()), key="filter_phase")
+        frame = frame[frame["phase"].isin(phases)] if phases else frame
+    st.dataframe(frame, hide_index=True, height=330, key="table")
+    st.download_button(
+        f"Download {len(frame)} rows as CSV",
+        frame.to_csv(index=False),
+        f"{key.replace('/', '-')}.csv",
+        "text/csv",
+        icon=":material/download:",
+    )
+
+
+with view.explaining():
+    store = view.choose_store()
+    chosen = view.choose_point(store)
+    left, right = st.columns([3, 2], gap="medium")
+    with left, view.explaining():
+        diagram(store, chosen)
+    with right, view.explaining():
+        realizations(store, chosen)
+    first, second = st.tabs(["Table", "Histogram"])
+    with first, view.explaining():
+        numbers(store)
+    with second, view.explaining():
+        histogram(store)
+    view.show_in_url()
