@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -29,6 +29,9 @@ from skylattice.schema import (
     check_coordinate,
     check_values,
 )
+
+if TYPE_CHECKING:
+    from zarr.abc.store import Store
 
 #: Bits of a float32 mantissa.
 _MANTISSA_BITS = 23
@@ -279,14 +282,15 @@ def read_status(path: str | os.PathLike[str]) -> xr.DataArray:
 
 
 def open_ensemble(
-    path: str | os.PathLike[str], *, storage_options: dict[str, Any] | None = None, load: bool = False
+    path: str | os.PathLike[str] | Store, *, storage_options: dict[str, Any] | None = None, load: bool = False
 ) -> xr.Dataset:
     """Open a store lazily: coordinates are read, spins are not.
 
     Parameters
     ----------
     path
-        Folder of the store, or an fsspec URL of one (``s3://...``).
+        Folder of the store, an fsspec URL of one (``s3://...``), or a :class:`zarr.abc.store.Store`, such as that of an
+        Icechunk session.
     storage_options
         Passed to fsspec for URLs.
     load
@@ -312,23 +316,23 @@ def open_ensemble(
     """
     import zarr
 
-    with explained(path):
-        if not storage_options:
-            _open_group(path, mode="r")
+    where = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    with explained(str(where)):
         try:
-            ds = xr.open_zarr(
-                os.fspath(path), chunks=None, consolidated=False, storage_options=storage_options, zarr_format=3
-            )
+            ds = xr.open_zarr(where, chunks=None, consolidated=False, storage_options=storage_options, zarr_format=3)
         except (FileNotFoundError, zarr.errors.GroupNotFoundError):
             raise _no_store(path) from None
         _check_version(ds.attrs, path)
+    missing = [name for name in ("spin", "status", "T", *GRID_DIMS) if name not in ds.variables]
+    if missing:
+        raise StoreError(f"{path}: expected the arrays of an ensemble, found none for {missing}: the store is damaged.")
     shard = ds["spin"].encoding["shards"] or ds["spin"].encoding["chunks"]
     ds = ds.assign_coords(component=list(COMPONENTS), T=ds["T"].load())
     ds = ds.chunk(dict(zip(GRID_DIMS, shard, strict=False)))
     for name in ("D", "B"):
         if not ds.indexes[name].is_monotonic_increasing:
             ds = ds.sortby(name)
-    ds.attrs["store"] = os.fspath(path)
+    ds.attrs["store"] = str(where)
     return ds.load() if load else ds
 
 
@@ -387,13 +391,13 @@ def _open_group(path: str | os.PathLike[str], mode: Any) -> Any:
     return group
 
 
-def _no_store(path: str | os.PathLike[str]) -> StoreError:
+def _no_store(path: Any) -> StoreError:
     return StoreError(
         f"{path}: there is no ensemble store here. Check the path, or create one with skylattice.simulate_ensemble."
     )
 
 
-def _check_version(attrs: Any, path: str | os.PathLike[str]) -> None:
+def _check_version(attrs: Any, path: Any) -> None:
     version = attrs.get("format_version")
     if version is None:
         raise StoreError(f"{path}: expected attribute format_version, found none: this is no store of skylattice.")

@@ -1,5 +1,6 @@
 import errno
 import resource
+import shutil
 import threading
 import time
 
@@ -231,12 +232,24 @@ def test_store__of_a_newer_version_is_refused(path):
             attempt(path)
 
 
+def test_open__takes_a_store_object_and_a_url(path):
+    write_point(path, D=0.5, B=0.2, spin=lattices())
+    for other in (zarr.storage.LocalStore(path, read_only=True), path.as_uri()):
+        xr.testing.assert_identical(open_ensemble(other).spin.load(), open_ensemble(path).spin.load())
+
+
 def test_open__of_something_else_says_so(tmp_path):
     with pytest.raises(StoreError, match="there is no ensemble store here"):
         open_ensemble(tmp_path / "nowhere.zarr")
     zarr.open_group(tmp_path / "foreign.zarr", mode="w")
     with pytest.raises(StoreError, match="no store of skylattice"):
         open_ensemble(tmp_path / "foreign.zarr")
+
+
+def test_open__of_a_store_that_lost_an_array_names_it(path):
+    shutil.rmtree(path / "status")
+    with pytest.raises(StoreError, match=r"none for \['status'\]: the store is damaged"):
+        open_ensemble(path)
 
 
 @pytest.mark.parametrize(
