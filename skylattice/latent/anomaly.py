@@ -1,0 +1,108 @@
+"""Defects from errors: how well maps of what a model gets wrong point at the defects of the skyrmion lattice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from skylattice.latent.correlations import Estimate, bootstrap
+from skylattice.schema import COMPONENT, SITE_DIMS
+
+#: Width of the Gaussian that smooths the maps, in lattice constants: a defect disturbs its neighbours.
+SMOOTHING = 0.5
+#: Components of the PCA of spins that stands beside the networks, and lattices it is fitted to.
+BASELINE_COMPONENTS, BASELINE_LATTICES = 100, 300
+
+
+def anomaly_scores(spins: xr.Dataset, output: xr.DataArray, training: np.ndarray | None = None) -> pd.DataFrame:
+    """Scores of every skyrmion, the larger the more likely a defect, and whether it is one.
+
+    Parameters
+    ----------
+    spins
+        Lattices along ``sample`` with ``spin``, D, B and the Hamiltonian.
+    output
+        Their reconstructions, of the shape of ``spins.spin``.
+    training
+        Lattices ``(n, y, x, 3)`` to fit the baseline's principal components to; without them it is left out.
+
+    Returns
+    -------
+    One row per skyrmion: ``lattice``, ``is_defect`` (not six neighbours in the triangulation), and the scores.
+    ``squared_error`` and ``cos_theta`` are the model's squared error and the square of the difference of cosθ, smoothed
+    over half a lattice constant and read at the skyrmion; ``psi6`` is 1 - |ψ6|, from positions alone; ``pca`` the
+    squared error of a PCA of the spins.
+    """
+    found = spins.sky.defects().compute()
+    order = spins.sky.hexatic_order()["psi6"].compute()
+    lattices = spins["spin"].transpose("sample", *SITE_DIMS, COMPONENT)
+    residual = (spins.assign(spin=output).sky.cos_theta() - spins.sky.cos_theta()) ** 2
+    maps = {
+        "squared_error": ((output - lattices) ** 2).sum(COMPONENT).transpose("sample", *SITE_DIMS).values,
+        "cos_theta": residual.transpose("sample", *SITE_DIMS).values,
+    }
+    if training is not None and len(training) > 1:
+        maps["pca"] = _pca_error(lattices.values, training)
+    tables = []
+    for k in range(len(lattices)):
+        x, y, z = (found[name].values[k] for name in ("x", "y", "coordination"))
+        seen = np.isfinite(x) & np.isfinite(z)
+        if not seen.any():
+            continue
+        sites = lattices.sizes["y"] * lattices.sizes["x"]
+        width = SMOOTHING * np.sqrt(2 / np.sqrt(3) * sites / seen.sum())
+        scores = {name: _read(image[k], x[seen], y[seen], width) for name, image in maps.items()}
+        tables.append(
+            pd.DataFrame({"lattice": k, "is_defect": z[seen] != 6, **scores, "psi6": 1 - order.values[k][seen]})
+        )
+    columns = ["lattice", "is_defect", *maps, "psi6"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def score_detectors(table: pd.DataFrame, *, resamples: int = 200, seed: int = 0) -> pd.DataFrame:
+    """Area under the ROC curve and average precision of each score of :func:`anomaly_scores`.
+
+    Intervals resample lattices, whose skyrmions are not independent. ``prevalence``, the share of defects, is the
+    average precision of guessing.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    lattices = [part for _, part in table.groupby("lattice")]
+    rows = []
+    for name in table.columns.drop(["lattice", "is_defect"]):
+        row: dict[str, str | float | Estimate] = {"detector": name}
+        for column, metric in (("roc_auc", roc_auc_score), ("average_precision", average_precision_score)):
+            statistic = partial(_detection, lattices, name, metric)
+            row[column] = bootstrap(statistic, np.arange(len(lattices)), resamples=resamples, seed=seed)
+        rows.append({**row, "prevalence": float(table["is_defect"].mean()), "n_skyrmions": len(table)})
+    return pd.DataFrame(rows)
+
+
+def _detection(lattices: list[pd.DataFrame], name: str, metric: Callable[..., float], chosen: np.ndarray) -> float:
+    """A metric of one score over the skyrmions of chosen lattices; NaN where all or none are defects."""
+    truth = np.concatenate([lattices[k]["is_defect"].to_numpy(dtype=bool) for k in chosen])
+    score = np.concatenate([lattices[k][name].to_numpy() for k in chosen])
+    return float(metric(truth, score)) if 0 < truth.sum() < len(truth) else np.nan
+
+
+def _read(image: np.ndarray, x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:
+    """Values of a smoothed periodic map at positions."""
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    smooth = gaussian_filter(image.astype(np.float64), width, mode="wrap")
+    return map_coordinates(smooth, [y, x], order=1, mode="grid-wrap")
+
+
+def _pca_error(lattices: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """Squared error of each site when lattices are projected onto the principal components of others."""
+    from sklearn.decomposition import PCA
+
+    training = training[:BASELINE_LATTICES].reshape(min(len(training), BASELINE_LATTICES), -1)
+    pca = PCA(min(BASELINE_COMPONENTS, len(training) - 1), svd_solver="full").fit(training)
+    flat = lattices.reshape(len(lattices), -1)
+    error = (pca.inverse_transform(pca.transform(flat)) - flat) ** 2
+    return error.reshape(lattices.shape).sum(axis=-1)

@@ -1,0 +1,282 @@
+"""What a report needs to know of a model on an ensemble, computed once and kept in the result store."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from skylattice.errors import ModelError, StoreError
+from skylattice.io.results import open_results, write_results
+from skylattice.io.store import open_ensemble
+from skylattice.latent.pca import PCA, fit_pca, torus_average
+from skylattice.latent.prior import LatentSet
+from skylattice.schema import GRID_DIMS, PHASE, STATUS
+from skylattice.vae.spec import ModelSpec
+
+#: Raised when what is kept no longer means the same.
+_VERSION = 1
+#: Columns that tables and figures use, by the name in the results.
+_QUANTITIES = {"topological_charge": "Q", "m_z": "m_z", "n_defects": "n_defects", "n_skyrmions": "n_skyrmions"}
+
+
+@dataclass
+class Ensemble:
+    """The skyrmion lattices of a store, one after the other.
+
+    Attributes
+    ----------
+    store
+        Path of the store.
+    ds
+        Lazy dataset along ``sample``; D, B and realization are coordinates.
+    frame
+        One row per lattice: ``position`` in the store's grid, D, B, realization, Q, m_z, n_defects, n_skyrmions.
+    """
+
+    store: Path
+    ds: xr.Dataset
+    frame: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(ny, nx) in sites."""
+        return self.ds.sizes["y"], self.ds.sizes["x"]
+
+
+@dataclass
+class Record:
+    """A model on an ensemble.
+
+    Attributes
+    ----------
+    name, spec, metadata
+        Of the model.
+    frame
+        The ensemble's, with ``part`` ("train", "test", "validation", "seeds", or "both" for an ensemble that the model
+        was not trained on, which serves as both), and for test lattices ``mse``, ``energy_difference``,
+        ``cos_theta_difference`` and ``n_defects_thesis`` (counted by the thesis' rule, open boundaries).
+    mu, log_var
+        Latent vectors, shape (n, latents); NaN where not encoded.
+    size
+        (ny, nx) of the lattices.
+    fingerprint
+        Of the model.
+    """
+
+    name: str
+    spec: ModelSpec
+    metadata: dict[str, Any]
+    frame: pd.DataFrame
+    mu: np.ndarray
+    log_var: np.ndarray
+    size: tuple[int, int]
+    fingerprint: str
+
+    @property
+    def is_train(self) -> np.ndarray:
+        """Lattices that the model was trained on, or those that stand in for them."""
+        return self.frame["part"].isin(["train", "both"]).to_numpy() & np.isfinite(self.mu[:, 0])
+
+    @property
+    def is_test(self) -> np.ndarray:
+        """Lattices that the model never saw."""
+        return self.frame["part"].isin(["test", "both"]).to_numpy() & np.isfinite(self.mu[:, 0])
+
+    @property
+    def test(self) -> pd.DataFrame:
+        """Rows of the test lattices."""
+        return self.frame[self.is_test]
+
+    def pca(self, part: str = "test", *, averaged: bool = False) -> PCA:
+        """Principal components of the latents of ``"train"`` or ``"test"``, along Q; ``averaged`` over the torus."""
+        chosen = self.is_train if part == "train" else self.is_test
+        latents = self.vectors(averaged)[chosen]
+        return fit_pca(latents, along=self.frame["Q"].to_numpy()[chosen])
+
+    def vectors(self, averaged: bool = False) -> np.ndarray:
+        """Latent vectors, flat or averaged over the torus."""
+        return torus_average(self.mu, self.spec, self.size) if averaged else self.mu
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """Ẑ of all lattices by the components of the test lattices, as in the thesis."""
+        return self.pca().transform(self.mu)
+
+    @cached_property
+    def averaged_scores(self) -> np.ndarray:
+        """The same for the torus-averaged latents."""
+        return self.pca(averaged=True).transform(self.vectors(True))
+
+    def latent_set(self) -> LatentSet:
+        """Latents of the training lattices, to generate from."""
+        chosen = self.is_train
+        D, B, n_defects = (self.frame[name].to_numpy(dtype=float)[chosen] for name in ("D", "B", "n_defects"))
+        return LatentSet(self.mu[chosen], self.log_var[chosen], D, B, n_defects, self.spec, self.size)
+
+
+def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
+    """The skyrmion lattices of a store whose scalars are known.
+
+    Raises
+    ------
+    StoreError
+        If it was not analysed, or has no lattice in the skyrmion phase.
+    """
+    ds = open_ensemble(store)
+    results = open_results(store, "observables").compute()
+    missing = [name for name in (*_QUANTITIES, "phase") if name not in results]
+    if missing:
+        raise StoreError(f"{store}: the results lack {missing}. Compute them anew with: skylattice analyse {store}")
+    table = results[[*_QUANTITIES, "phase", "status"]].transpose(*GRID_DIMS)
+    frame = pd.DataFrame({name: table[name].values.ravel() for name in (*_QUANTITIES, "phase", "status")})
+    axes = np.meshgrid(*(table[dim].values for dim in GRID_DIMS), indexing="ij")
+    frame = frame.assign(**{dim: axis.ravel() for dim, axis in zip(GRID_DIMS, axes, strict=True)})
+    frame = frame.rename(columns=_QUANTITIES).assign(position=np.arange(len(frame)))
+    chosen = (frame.pop("status") == STATUS["done"]) & (frame.pop("phase") == PHASE["skyrmion"])
+    if not chosen.any():
+        raise StoreError(f"{store}: no lattice is in the skyrmion phase. Simulate at B between 0.3 and 0.65 D²/J.")
+    frame = frame[chosen].reset_index(drop=True)
+    return Ensemble(Path(store), lattices_at(ds, frame["position"].to_numpy()), frame)
+
+
+def lattices_at(ds: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
+    """Lattices at flat positions of the grid, along ``sample``, lazily."""
+    at = np.unravel_index(positions, [ds.sizes[dim] for dim in GRID_DIMS])
+    index = {dim: xr.DataArray(k, dims="sample") for dim, k in zip(GRID_DIMS, at, strict=True)}
+    return ds[["spin"]].isel(index)
+
+
+def evaluate_model(
+    ensemble: Ensemble, model: str | os.PathLike[str], *, max_train: int | None = None, seed: int = 0
+) -> Record:
+    """Encode an ensemble with a saved model and reconstruct its test lattices, unless that is in the result store.
+
+    Parameters
+    ----------
+    ensemble
+        From :func:`open_lattices`.
+    model
+        Folder of a model, or the name of a shipped one.
+    max_train
+        Encode so many training lattices at most, drawn at random.
+    seed
+        Of that choice.
+
+    Raises
+    ------
+    ModelError, MissingExtraError
+        If the model cannot be read or does not fit the ensemble.
+    """
+    from skylattice.vae import artifact, infer
+    from skylattice.vae.data import data_fingerprint
+
+    reference = infer.refer(model)
+    metadata = artifact.read_document(artifact.find(model))["metadata"]
+    reference.spec.check_size(ensemble.size)
+    grid = open_ensemble(ensemble.store)
+    part = _parts(grid, ensemble, metadata, data_fingerprint(grid))
+    encoded = np.flatnonzero(part != "train")
+    train = np.random.default_rng(seed).permutation(np.flatnonzero(part == "train"))[:max_train]
+    encoded = np.sort(np.concatenate([encoded, train]))
+    key = cache_key(
+        _VERSION, reference.fingerprint, data_fingerprint(grid), ensemble.frame["position"].tolist(), encoded.tolist()
+    )
+    results = cached(
+        ensemble.store, f"models/{model_name(model)}", key, lambda: _evaluate(ensemble, model, encoded, part)
+    )
+    frame = ensemble.frame.assign(part=part)
+    for name in ("mse", "energy_difference", "cos_theta_difference", "n_defects_thesis"):
+        frame[name] = results[name].values
+    return Record(
+        model_name(model),
+        reference.spec,
+        metadata,
+        frame,
+        results["mu"].values,
+        results["log_var"].values,
+        ensemble.size,
+        reference.fingerprint,
+    )
+
+
+def model_name(model: str | os.PathLike[str]) -> str:
+    """Name of a model: that of its folder, or of the run's folder where it is called "model"."""
+    path = Path(model)
+    return path.resolve().parent.name if path.name == "model" else path.name
+
+
+def cache_key(*parts: Any) -> str:
+    """Digest of what a result depends on."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def cached(store: Path, group: str, key: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """A group of the result store if it was made under the same key, else computed and written now."""
+    try:
+        known = open_results(store, group)
+        if known.attrs.get("key") == key:
+            return known.compute()
+    except StoreError:
+        pass  # never computed
+    result = compute().assign_attrs(key=key)
+    write_results(store, group, result.copy())
+    return result
+
+
+def _parts(grid: xr.Dataset, ensemble: Ensemble, metadata: dict[str, Any], fingerprint: str) -> np.ndarray:
+    """What each lattice was used for when the model was trained."""
+    from skylattice.vae.data import split_ensemble
+
+    data = metadata.get("data", {})
+    if data.get("fingerprint") != fingerprint or "split" not in data:
+        return np.full(len(ensemble), "both", dtype=object)
+    options = data["split"]
+    split = split_ensemble(
+        grid,
+        n_train=options["n_train_limit"],
+        **{name: options[name] for name in ("test", "validation", "test_seeds", "seed")},
+    )
+    if split.fingerprint() != options["fingerprint"]:
+        raise ModelError(f"{ensemble.store}: the split stated by the model cannot be made again from this ensemble.")
+    part = np.full(len(ensemble), "unused", dtype=object)
+    positions = ensemble.frame["position"].to_numpy()
+    for name, label in (("train", "train"), ("validation", "validation"), ("test", "test"), ("test_seeds", "seeds")):
+        part[np.isin(positions, getattr(split, name))] = label
+    return part
+
+
+def _evaluate(ensemble: Ensemble, model: Any, encoded: np.ndarray, part: np.ndarray) -> xr.Dataset:
+    lattices = ensemble.ds.isel(sample=encoded)
+    latents = lattices.sky.encode(model).compute()
+    n = len(ensemble)
+    result = {
+        name: ("sample", "latent", np.full((n, latents.sizes["latent"]), np.nan, np.float32))
+        for name in ("mu", "log_var")
+    }
+    for name in result:
+        result[name][2][encoded] = latents[name].transpose("sample", "latent").values
+    test = np.flatnonzero(np.isin(part, ["test", "both"]))
+    unseen = ensemble.ds.isel(sample=test)
+    errors = unseen.sky.reconstruction(model)[["mse", "energy_difference", "cos_theta_difference"]]
+    thesis = unseen.sky.defects(rule="dusek2023", boundary="open", exclude_hull=False)["n_defects"]
+    known = errors.assign(n_defects_thesis=thesis).compute()
+    scalars = {}
+    for name in known.data_vars:
+        values = np.full(n, np.nan)
+        values[test] = known[name].values
+        scalars[str(name)] = ("sample", values)
+    vectors = {name: ((first, second), values) for name, (first, second, values) in result.items()}
+    where = {dim: ("sample", ensemble.frame[dim].to_numpy()) for dim in GRID_DIMS}
+    return xr.Dataset({**vectors, **scalars}, coords=where, attrs={"model": model_name(model)})
