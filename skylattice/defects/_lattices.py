@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ def per_lattice(
     core_dims: Sequence[Sequence[str]],
     names: Sequence[str],
     sizes: Mapping[str, int],
+    *,
+    go_on: bool = False,
     **options: Any,
 ) -> xr.Dataset:
     """Call ``function`` for each lattice and collect what it returns, padded, by name.
@@ -41,11 +44,9 @@ def per_lattice(
         Variables of the result, with dims, dtype and attributes from the registry.
     sizes
         Lengths of the result's padded dims.
-
-    Raises
-    ------
-    SchemaError
-        When computed, if a lattice returns more than a padded dim holds: names the lattice and the remedy.
+    go_on
+        What to do with a lattice that returns more than a padded dim holds: raise an error that names the lattice and
+        the remedy; or say the same in a warning, and keep its scalars, with the status failed.
     """
     used = {dim for dims in core_dims for dim in dims}
     leading = {dim: n for array in arguments for dim, n in array.sizes.items() if dim not in used}
@@ -67,12 +68,17 @@ def per_lattice(
         ]
         for place in np.ndindex(index.shape):
             values = function(*(array[place] for array in shaped), **options)
+            overflow = _overflow(values, sizes)
+            if overflow:
+                message = f"{name_of(int(index[place]))}: {overflow}"
+                if not go_on:
+                    raise SchemaError(message)
+                warnings.warn(f"{message} Its status is failed.", stacklevel=2)
+                values = {name: v for name, v in values.items() if not VARIABLES[name].dims}
+                values["status"] = STATUS["failed"]
             for name, target in zip(names, out, strict=True):
-                if name not in values:
-                    continue
-                if (dims := VARIABLES[name].dims) and len(values[name]) > sizes[dims[0]]:
-                    raise _overflow(name_of(int(index[place])), dims[0], sizes[dims[0]], len(values[name]))
-                target[(*place, *(slice(k) for k in np.shape(values[name])))] = values[name]
+                if name in values:
+                    target[(*place, *(slice(k) for k in np.shape(values[name])))] = values[name]
         return tuple(out)
 
     results = xr.apply_ufunc(
@@ -96,9 +102,13 @@ def _empty(name: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> np.nd
     return np.full((*shape, *(sizes[dim] for dim in variable.dims)), fill, dtype=dtype)
 
 
-def _overflow(lattice: str, dim: str, room: int, found: int) -> SchemaError:
-    """The error of a lattice with more entries than a padded dimension holds."""
-    return SchemaError(
-        f"{lattice}: expected at most {room} entries along '{dim}', found {found}. "
-        f"Make room with {_REMEDY[dim]}={-(-found // 16) * 16}, or leave the lattice out."
-    )
+def _overflow(values: Mapping[str, Any], sizes: Mapping[str, int]) -> str:
+    """What is wrong if a value does not fit into its padded dimension, and how to make room."""
+    for name, value in values.items():
+        dims = VARIABLES[name].dims
+        if dims and len(value) > sizes[dims[0]]:
+            return (
+                f"expected at most {sizes[dims[0]]} entries along '{dims[0]}', found {len(value)}. "
+                f"Make room with {_REMEDY[dims[0]]}={-(-len(value) // 16) * 16}, or leave the lattice out."
+            )
+    return ""

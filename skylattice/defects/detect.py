@@ -16,7 +16,7 @@ Rule = Literal["charge", "dusek2023"]
 #: Results of one value per lattice.
 _SCALARS = ("n_skyrmions", "n_stripes", "stripe_charge", "unexplained_charge", "status")
 
-#: Sites per row of the result: about twice the densest lattice of skyrmions, the one at D = 1.
+#: Sites per row of the result; the densest lattice of skyrmions, at D = 1, has one on 70 sites.
 _SITES_PER_ROW = 50
 _MIN_ROWS = 16
 
@@ -56,7 +56,9 @@ def skyrmions(
     rule
         ``"charge"`` or ``"dusek2023"``.
     max_skyrmions
-        Length of the ``skyrmion`` dimension; by default one for 50 sites, at least 16.
+        Length of the ``skyrmion`` dimension; by default one for 50 sites, at least 16: more than any lattice of
+        skyrmions up to D = 1 has. A lattice with more is an error. With the default it is a warning, and the
+        lattice's status failed, so that one hot lattice does not end the run of an ensemble.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def skyrmions(
     Raises
     ------
     SchemaError
-        For a bad ``spin`` or an unknown rule; and, when computed, if a lattice has more than ``max_skyrmions``.
+        For a bad ``spin`` or an unknown rule; when computed, for a lattice with more than the given ``max_skyrmions``.
 
     References
     ----------
@@ -99,6 +101,7 @@ def skyrmions(
         [SPIN_DIMS, ()],
         [*_SCALARS, *COLUMNS],
         {SKYRMION: rows},
+        go_on=max_skyrmions is None,
         by_charge=rule == "charge",
     )
     return found.assign_attrs(rule=rule)

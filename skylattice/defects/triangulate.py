@@ -215,5 +215,7 @@ def mesh_of(
     """Mesh of one lattice's padded positions, or the status that says why there is none."""
     if np.isnan(n):
         return {}
+    if n > len(x):  # more than the detection had room for
+        return {"status": STATUS["failed"]}
     mesh = triangulate(np.column_stack([x, y])[: int(n)], size, boundary)
     return mesh or {"status": STATUS["skipped" if n < MIN_POINTS else "failed"]}

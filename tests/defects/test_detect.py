@@ -271,6 +271,19 @@ def test_overflow__names_the_lattice_and_the_remedy():
         ds.sky.skyrmions(max_skyrmions=8)
 
 
+def test_overflow__of_the_default_flags_the_lattice_and_leaves_the_others_alone():
+    """Infinite temperature has a charged object on every twelfth site, more than any lattice of skyrmions."""
+    calm = testing.planted_skyrmions([(10.0, 12.0)], radius=3, size=24)
+    ds = testing.dataset(np.stack([testing.random_spins((24, 24)), calm.spin.values[0, 0, 0]]))
+    with pytest.warns(UserWarning, match=r"D=0.5, B=0.125, realization=0: .* max_skyrmions=\d+"):
+        result = ds.sky.defects()
+    assert result.status.squeeze().values.tolist() == [schema.STATUS["failed"], schema.STATUS["skipped"]]
+    assert result.n_skyrmions.values.squeeze()[0] > 16
+    assert result.x[0, 0, 0].isnull().all()
+    assert result.x[0, 0, 1].notnull().sum() == 1
+    assert (result.unexplained_charge == 0).all()
+
+
 @pytest.mark.parametrize("options", [{"rule": "dusek"}, {"max_skyrmions": 0}])
 def test_skyrmions__name_a_bad_option(options):
     with pytest.raises(SchemaError, match=next(iter(options))):

@@ -1,0 +1,100 @@
+"""The figure of one lattice, by its data."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skylattice import testing
+from skylattice.defects.triangulate import triangulate
+from skylattice.errors import SchemaError
+from skylattice.report.lattice_figures import lattice_figure, mesh_segments
+
+
+def planted(name):
+    """One lattice of the planted ensemble."""
+    ds = testing.hexagonal_ensemble().swap_dims(realization="planted")
+    return ds.sel(planted=name)
+
+
+def traces(figure):
+    """Traces that have a name, by it."""
+    return {trace.name: trace for trace in figure.data if trace.name}
+
+
+def test_figure__marks_defects_as_the_thesis_does():
+    ds = planted("pairs")
+    drawn = traces(lattice_figure(ds.spin, ds.B))
+    fewer, more = drawn["fewer than 6 neighbours"], drawn["more than 6 neighbours"]
+    assert len(fewer.x) == len(more.x) == 2
+    assert set(fewer.customdata) == {5}
+    assert set(more.customdata) == {7}
+    assert more.marker.color.startswith("#f5c4")  # yellow
+    assert fewer.marker.color.startswith("#1f6f")  # blue
+    assert "220, 40, 40" in drawn["Delaunay mesh"].line.color
+    assert all(trace.showlegend for trace in (fewer, more))
+
+
+def test_figure__draws_burgers_vectors_of_true_length():
+    ds = planted("pairs")
+    lengths = traces(lattice_figure(ds.spin, ds.B))["Burgers vectors"].customdata[:, 2]
+    np.testing.assert_allclose(lengths, 12, rtol=0.05)
+
+
+def test_figure__colours_grains():
+    points, size, _ = testing.bicrystal_points(3, 2, spacing=10)
+    ds = testing.planted_skyrmions([tuple(p) for p in points], radius=2, size=size)
+    drawn = traces(lattice_figure(ds.spin, ds.B, layers=["grains"]))
+    assert {name.split(" (")[0] for name in drawn} == {"grain 1", "grain 2"}
+    assert sum(len(trace.x) for trace in drawn.values()) == len(points)
+    assert len({trace.marker.color for trace in drawn.values()}) == 2
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_mesh_segments__end_at_the_border_and_lose_no_length(seed):
+    size = (30, 40)
+    mesh = triangulate(np.random.default_rng(seed).uniform(size=(40, 2)) * (40, 30), size)
+    start, stop = mesh_segments(mesh)
+    for ends in (start, stop):
+        assert (ends >= -0.5 - 1e-9).all()
+        assert (ends <= np.array([39.5, 29.5]) + 1e-9).all()
+    edges = np.hypot(*mesh.vector[mesh.edges].T)
+    whole = np.hypot(*(stop - start).T)[: len(edges)]
+    assert (whole <= edges + 1e-9).all()
+    # an edge over one border is drawn in two pieces that make up its length; over a corner a piece is missing
+    inside = np.isclose(whole, edges)
+    second = np.zeros(len(edges))
+    second[~inside] = np.hypot(*(stop - start)[len(edges) :].T)
+    single = ~inside & np.isclose(whole + second, edges, atol=1e-6)
+    assert single.sum() >= 0.7 * (~inside).sum() > 0
+
+
+def test_figure__of_a_lattice_without_a_mesh_shows_the_spins():
+    ds = testing.planted_skyrmions([(10.0, 12.0)], radius=4, size=32)
+    figure = lattice_figure(ds.spin, ds.B)
+    assert len(figure.data) == 1
+    np.testing.assert_allclose(np.asarray(figure.data[0].z) / 127, ds.spin.values[0, 0, 0, ..., 2], atol=0.5 / 127)
+    assert figure.layout.title.text == "1 skyrmions, no triangulation"
+
+
+def test_figure__of_a_hole_is_empty():
+    ds = testing.ferromagnet(16)
+    figure = lattice_figure(xr.full_like(ds.spin, np.nan), ds.B)
+    assert figure.layout.title.text == "0 skyrmions, no triangulation"
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_figure__of_a_lazy_lattice(boundary):
+    ds = planted("vacancy").chunk()
+    assert "defects" in lattice_figure(ds.spin, ds.B, boundary=boundary).layout.title.text
+
+
+def test_figure__names_what_is_wrong():
+    ds = testing.hexagonal_ensemble(4, 4, 10)
+    with pytest.raises(SchemaError, match="expected one lattice"):
+        lattice_figure(ds.spin)
+    with pytest.raises(SchemaError, match="layers: expected"):
+        lattice_figure(ds.spin[0, 0, 0], layers=["edges"])
+    with pytest.raises(SchemaError, match="periodic"):
+        lattice_figure(ds.spin[0, 0, 0], layers=["grains"], boundary="open")
