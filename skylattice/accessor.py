@@ -259,7 +259,7 @@ class SkyAccessor:
 
         output = infer.reconstruct(self._spin(spin), model, self.hamiltonian, **self._parameters())
         provenance = {name: output.attrs[name] for name in output.attrs if name.startswith("model")}
-        return self._ds.assign({spin: output}).assign_attrs(provenance)
+        return self._ds.assign({spin: output.variable}).assign_attrs(provenance)
 
     def reconstruction(self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin") -> xr.Dataset:
         """Errors of the reconstruction per lattice: :func:`skylattice.vae.infer.reconstruction`."""

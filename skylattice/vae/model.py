@@ -69,7 +69,7 @@ class VAE(keras.Model):
         spin, parameters = inputs["spin"], inputs["parameters"]
         mu, log_var = self.encoder(spin, parameters, training=training)
         z = self.sampling(mu, log_var, training=training)
-        size = (spin.shape[1], spin.shape[2])
+        size = ops.shape(spin)[1:3]  # a compiled model that has seen two sizes knows them at run time only
         output = self.decoder(z, parameters, size=size, training=training)
         return {"output": output, "mu": mu, "log_var": log_var}
 

@@ -138,6 +138,15 @@ def test_inference__converts_handedness_and_back(ensemble, dmi):
     np.testing.assert_allclose(other.sky.encode(model).mu, ds.sky.encode(model).mu, **TOLERANCE)
 
 
+def test_inference__one_process_takes_several_sizes(tiny_model):
+    for size in ((20, 20), (40, 60), (20, 20), (60, 40)):
+        ds = testing.random(size, realizations=3)
+        mu, _ = tiny_model.encode(ds.spin.values[0, 0], np.zeros((3, 2)))
+        np.testing.assert_allclose(ds.sky.encode(tiny_model).mu[0, 0], mu, **TOLERANCE)
+        output = tiny_model.decode(mu, np.zeros((3, 2)), size=size)
+        np.testing.assert_allclose(ds.sky.reconstruct(tiny_model).spin[0, 0], output, rtol=1e-5, atol=2e-5)
+
+
 def test_inference__rejects_another_dmi_symmetry(ensemble, tiny_model):
     with pytest.raises(ModelError, match="trained on the neel DMI, the lattices have the bloch one"):
         ensemble.assign_attrs(dmi="bloch").sky.encode(tiny_model)
@@ -177,6 +186,9 @@ def test_inference__takes_any_leading_dims(ensemble, tiny_model, leading):
     assert mu.dims == (*leading, "latent")
     reference = ensemble.sky.encode(tiny_model).mu[0, 0, 0]
     np.testing.assert_allclose(mu[0] if leading else mu, reference, **TOLERANCE)
+    expected = ensemble.sky.reconstruct(tiny_model).spin[0, 0, 0]
+    output = ds.sky.reconstruct(tiny_model).spin
+    np.testing.assert_allclose(output[0] if leading else output, expected, **TOLERANCE)
 
 
 def test_batch_size__uses_powers_of_two_within_the_limit():
