@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from skylattice import cli_vae
+from skylattice import cli_report, cli_vae
 from skylattice.cli_dashboard import catalog_app, dashboard
 from skylattice.errors import SkylatticeError
 
@@ -29,6 +29,8 @@ import_app = typer.Typer(no_args_is_help=True, help="Import runs of other progra
 app.add_typer(import_app, name="import")
 app.command()(cli_vae.train)
 app.command()(cli_vae.models)
+app.command()(cli_report.report)
+app.command()(cli_report.generate)
 app.add_typer(catalog_app, name="catalog")
 app.command()(dashboard)
 

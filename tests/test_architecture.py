@@ -21,7 +21,7 @@ LAYERS = [
     {"vae", "latent"},
     {"report", "accessor", "catalog", "intake_driver"},
     {"analysis", "demo"},
-    {"cli", "cli_dashboard", "cli_vae"},
+    {"cli", "cli_dashboard", "cli_report", "cli_vae"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

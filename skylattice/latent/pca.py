@@ -55,7 +55,7 @@ def fit_pca(latents: np.ndarray, *, n_components: int | None = None, along: np.n
     latents
         Shape (n, latents), n >= 2; vectors with a NaN are left out.
     n_components
-        Default: as many as there can be, min(n, latents).
+        Default: as many as there can be, min(n - 1, latents).
     along
         One value per lattice, shape (n,), such as the topological charge.
 
@@ -83,7 +83,8 @@ def fit_pca(latents: np.ndarray, *, n_components: int | None = None, along: np.n
     usable = np.isfinite(latents).all(axis=-1) if latents.ndim == 2 else np.zeros(0)
     if usable.sum() < 2:
         raise ModelError(f"PCA: expected at least 2 latent vectors, shape (n, latents), found {latents.shape}.")
-    fitted = Decomposition(n_components, svd_solver="full").fit(latents[usable])
+    most = min(int(usable.sum()) - 1, latents.shape[1])
+    fitted = Decomposition(min(n_components or most, most), svd_solver="full").fit(latents[usable])
     components = fitted.components_
     largest = np.take_along_axis(components, abs(components).argmax(axis=1)[:, None], axis=1)[:, 0]
     sign = np.where(largest < 0, -1.0, 1.0)

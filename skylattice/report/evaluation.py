@@ -22,8 +22,10 @@ from skylattice.latent.prior import LatentSet
 from skylattice.schema import GRID_DIMS, PHASE, STATUS
 from skylattice.vae.spec import ModelSpec
 
-#: Raised when what is kept no longer means the same.
-_VERSION = 1
+#: Lattices per call of a network.
+_BATCH = 16
+#: Errors of the reconstruction that are kept.
+_ERRORS = ("mse", "energy_difference", "cos_theta_difference")
 #: Columns that tables and figures use, by the name in the results.
 _QUANTITIES = {"topological_charge": "Q", "m_z": "m_z", "n_defects": "n_defects", "n_skyrmions": "n_skyrmions"}
 
@@ -39,7 +41,8 @@ class Ensemble:
     ds
         Lazy dataset along ``sample``; D, B and realization are coordinates.
     frame
-        One row per lattice: ``position`` in the store's grid, D, B, realization, Q, m_z, n_defects, n_skyrmions.
+        One row per lattice: ``position`` in the store's grid, D, B, realization, Q, m_z, n_defects, n_skyrmions, and
+        ``n_defects_thesis``, counted by the thesis' rule with open boundaries.
     """
 
     store: Path
@@ -65,8 +68,7 @@ class Record:
         Of the model.
     frame
         The ensemble's, with ``part`` ("train", "test", "validation", "seeds", or "both" for an ensemble that the model
-        was not trained on, which serves as both), and for test lattices ``mse``, ``energy_difference``,
-        ``cos_theta_difference`` and ``n_defects_thesis`` (counted by the thesis' rule, open boundaries).
+        was not trained on, which serves as both), ``mse``, ``energy_difference`` and ``cos_theta_difference``.
     mu, log_var
         Latent vectors, shape (n, latents); NaN where not encoded.
     size
@@ -148,7 +150,16 @@ def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
     if not chosen.any():
         raise StoreError(f"{store}: no lattice is in the skyrmion phase. Simulate at B between 0.3 and 0.65 D²/J.")
     frame = frame[chosen].reset_index(drop=True)
-    return Ensemble(Path(store), lattices_at(ds, frame["position"].to_numpy()), frame)
+    lattices = lattices_at(ds, frame["position"].to_numpy())
+    key = cache_key(frame["position"].tolist(), frame["Q"].tolist())
+    counted = cached(Path(store), "defects_thesis", key, lambda: _thesis_count(lattices))
+    return Ensemble(Path(store), lattices, frame.assign(n_defects_thesis=counted["n_defects"].values))
+
+
+def _thesis_count(lattices: xr.Dataset) -> xr.Dataset:
+    """Defects by the thesis' rule and its open triangulation, whose hull counts as defects."""
+    counted = lattices.sky.defects(rule="dusek2023", boundary="open", exclude_hull=False)
+    return counted[["n_defects"]].compute()
 
 
 def lattices_at(ds: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
@@ -161,7 +172,7 @@ def lattices_at(ds: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
 def evaluate_model(
     ensemble: Ensemble, model: str | os.PathLike[str], *, max_train: int | None = None, seed: int = 0
 ) -> Record:
-    """Encode an ensemble with a saved model and reconstruct its test lattices, unless that is in the result store.
+    """Encode and reconstruct the lattices of an ensemble with a saved model, unless that is in the result store.
 
     Parameters
     ----------
@@ -186,26 +197,29 @@ def evaluate_model(
     metadata = artifact.read_document(artifact.find(model))["metadata"]
     reference.spec.check_size(ensemble.size)
     grid = open_ensemble(ensemble.store)
-    part = _parts(grid, ensemble, metadata, data_fingerprint(grid))
-    encoded = np.flatnonzero(part != "train")
+    data = data_fingerprint(grid)
+    part = _parts(grid, ensemble, metadata, data)
+    others = np.flatnonzero(part != "train")
     train = np.random.default_rng(seed).permutation(np.flatnonzero(part == "train"))[:max_train]
-    encoded = np.sort(np.concatenate([encoded, train]))
-    key = cache_key(
-        _VERSION, reference.fingerprint, data_fingerprint(grid), ensemble.frame["position"].tolist(), encoded.tolist()
-    )
-    results = cached(
-        ensemble.store, f"models/{model_name(model)}", key, lambda: _evaluate(ensemble, model, encoded, part)
-    )
-    frame = ensemble.frame.assign(part=part)
-    for name in ("mse", "energy_difference", "cos_theta_difference", "n_defects_thesis"):
-        frame[name] = results[name].values
+    wanted = ensemble.frame["position"].to_numpy()[np.sort(np.concatenate([others, train]))]
+    group = f"models/{model_name(model)}"
+    results = _known(ensemble, group, wanted, reference.fingerprint, data)
+    if results is None:
+        results = _evaluate(ensemble, grid, model, wanted).assign_attrs(
+            model_fingerprint=reference.fingerprint, data_fingerprint=data
+        )
+        write_results(ensemble.store, group, results.copy())
+    flat = results[["mu", "log_var", *_ERRORS]].transpose(*GRID_DIMS, ...)
+    position = ensemble.frame["position"].to_numpy()
+    values = {str(name): array.values.reshape(-1, *array.shape[3:])[position] for name, array in flat.items()}
+    frame = ensemble.frame.assign(part=part, **{name: values[name] for name in _ERRORS})
     return Record(
         model_name(model),
         reference.spec,
         metadata,
         frame,
-        results["mu"].values,
-        results["log_var"].values,
+        values["mu"],
+        values["log_var"],
         ensemble.size,
         reference.fingerprint,
     )
@@ -257,26 +271,36 @@ def _parts(grid: xr.Dataset, ensemble: Ensemble, metadata: dict[str, Any], finge
     return part
 
 
-def _evaluate(ensemble: Ensemble, model: Any, encoded: np.ndarray, part: np.ndarray) -> xr.Dataset:
-    lattices = ensemble.ds.isel(sample=encoded)
-    latents = lattices.sky.encode(model).compute()
-    n = len(ensemble)
-    result = {
-        name: ("sample", "latent", np.full((n, latents.sizes["latent"]), np.nan, np.float32))
-        for name in ("mu", "log_var")
-    }
-    for name in result:
-        result[name][2][encoded] = latents[name].transpose("sample", "latent").values
-    test = np.flatnonzero(np.isin(part, ["test", "both"]))
-    unseen = ensemble.ds.isel(sample=test)
-    errors = unseen.sky.reconstruction(model)[["mse", "energy_difference", "cos_theta_difference"]]
-    thesis = unseen.sky.defects(rule="dusek2023", boundary="open", exclude_hull=False)["n_defects"]
-    known = errors.assign(n_defects_thesis=thesis).compute()
-    scalars = {}
-    for name in known.data_vars:
-        values = np.full(n, np.nan)
-        values[test] = known[name].values
-        scalars[str(name)] = ("sample", values)
-    vectors = {name: ((first, second), values) for name, (first, second, values) in result.items()}
-    where = {dim: ("sample", ensemble.frame[dim].to_numpy()) for dim in GRID_DIMS}
-    return xr.Dataset({**vectors, **scalars}, coords=where, attrs={"model": model_name(model)})
+def _known(ensemble: Ensemble, group: str, wanted: np.ndarray, model: str, data: str) -> xr.Dataset | None:
+    """What the result store has of a model, if it is of this model and these data, and has all wanted lattices."""
+    try:
+        known = open_results(ensemble.store, group).compute()
+    except StoreError:  # never computed
+        return None
+    same = known.attrs.get("model_fingerprint") == model and known.attrs.get("data_fingerprint", data) == data
+    if not same or {"mu", "log_var", *_ERRORS} - set(known):
+        return None
+    mse = known["mse"].transpose(*GRID_DIMS).values.ravel()
+    covered = mse.size > wanted.max() and np.isfinite(mse[wanted]).all()
+    return known if covered else None
+
+
+def _chunks(n: int) -> tuple[int, ...]:
+    """Batches of two sizes at most, 16 and 1: the backend compiles a network anew for each size."""
+    batches = n // _BATCH if n >= 4 * _BATCH else 0
+    return (_BATCH,) * batches + (1,) * (n - _BATCH * batches)
+
+
+def _evaluate(ensemble: Ensemble, grid: xr.Dataset, model: Any, wanted: np.ndarray) -> xr.Dataset:
+    """Latents and errors of the wanted lattices on the grid, NaN elsewhere."""
+    lattices = lattices_at(grid, wanted)
+    lattices = lattices.assign(spin=lattices["spin"].chunk(sample=_chunks(len(wanted))))
+    computed = lattices.sky.encode(model).assign(lattices.sky.reconstruction(model)[list(_ERRORS)]).compute()
+    shape = [grid.sizes[dim] for dim in GRID_DIMS]
+    result = {}
+    for name, array in computed.data_vars.items():
+        array = array.transpose("sample", ...)
+        values = np.full((int(np.prod(shape)), *array.shape[1:]), np.nan, dtype=array.dtype)
+        values[wanted] = array.values
+        result[name] = ((*GRID_DIMS, *array.dims[1:]), values.reshape(*shape, *array.shape[1:]))
+    return xr.Dataset(result, coords={dim: grid[dim] for dim in GRID_DIMS}, attrs={"model": model_name(model)})

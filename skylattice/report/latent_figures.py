@@ -64,7 +64,7 @@ def component_scatter(
     n = len(quantities)
     figure = make_subplots(1, n, subplot_titles=[NAMES.get(q, q) for q in quantities], shared_yaxes=True)
     for column, quantity in enumerate(quantities, start=1):
-        bar = {"orientation": "h", "y": -0.28, "x": (column - 0.5) / n, "len": 0.85 / n, "thickness": 9, "nticks": 4}
+        bar = {"orientation": "h", "y": -0.5, "x": (column - 0.5) / n, "len": 0.85 / n, "thickness": 9, "nticks": 4}
         marker = {"color": frame[quantity], "colorscale": "Viridis", "size": 5, "colorbar": bar}
         points = go.Scatter(
             x=frame[x],
@@ -77,7 +77,7 @@ def component_scatter(
         figure.add_trace(points, row=1, col=column)
     figure.update_xaxes(title_text="Ẑ0")
     figure.update_yaxes(title_text="Ẑ1", col=1)
-    return figure.update_layout(title=title, template="plotly_white", height=380, margin={"b": 110})
+    return figure.update_layout(title=title, template="plotly_white", height=400, margin={"b": 130})
 
 
 def component_by_charge(frames: Mapping[str, pd.DataFrame], *, averaged: bool = True, title: str = "") -> go.Figure:

@@ -1,0 +1,84 @@
+"""Commands ``skylattice report`` and ``skylattice generate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+console = Console()
+
+
+def report(
+    store: Annotated[Path, typer.Argument(help="An ensemble store.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="Folder of a model, or the name of a shipped one; repeat for more."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")] = Path("report/index.html"),
+    generated: Annotated[int, typer.Option(min=0, help="Lattices to generate as in the thesis.")] = 600,
+    quality: Annotated[int, typer.Option(min=0, help="Lattices per row of the quality table.")] = 200,
+    shown: Annotated[int, typer.Option(min=2, max=26, help="Lattices in the pictures.")] = 5,
+    max_train: Annotated[int | None, typer.Option(min=8, help="Use so many training lattices at most.")] = None,
+    images: Annotated[bool, typer.Option("--images", help="Write figures as PNG and SVG too (needs kaleido).")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
+) -> None:
+    """Rebuild the thesis' tables and pictures for an ensemble and models, with its numbers beside ours.
+
+    What is costly is kept beside the store: run it again to go on, or with more models.
+
+    [bold]Example[/bold]: skylattice report ensemble.zarr --model periodic --model runs/thesis-5e-05/model
+    """
+    from skylattice.analysis import analyse_store
+    from skylattice.errors import StoreError
+    from skylattice.io.results import open_results
+    from skylattice.report.build import build_report
+
+    try:
+        open_results(store, "observables")
+    except StoreError:
+        analyse_store(store)
+    page = build_report(
+        store,
+        model or ["periodic"],
+        output,
+        n_generated=generated,
+        n_quality=quality,
+        n_shown=shown,
+        max_train=max_train,
+        images=images,
+        seed=seed,
+        on_section=lambda title: console.print(title, style="dim", highlight=False),
+    )
+    console.print(f"Open [bold]{page}[/bold] in a browser. Tables: {page.parent / 'tables'}", highlight=False)
+
+
+def generate(
+    store: Annotated[Path, typer.Argument(help="Ensemble whose like is wanted.")],
+    output: Annotated[Path, typer.Argument(help="Zarr store to write, one lattice per sample.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many lattices.")] = 10,
+    model: Annotated[str, typer.Option("--model", "-m", help="Folder of a model, or a shipped name.")] = "periodic",
+    method: Annotated[
+        str, typer.Option(help="learned, neighbourhood, low_defect, conditional, prior or thesis.")
+    ] = "learned",
+    D: Annotated[float | None, typer.Option("--D", help="Wanted D in J; with --B.")] = None,
+    B: Annotated[float | None, typer.Option("--B", help="Wanted B in J; with --D.")] = None,
+    novelty: Annotated[float | None, typer.Option(help="How far from the ensemble's own lattices.")] = None,
+    relax: Annotated[bool, typer.Option("--relax", help="Quench the lattices with the Monte Carlo engine.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same lattices.")] = 0,
+) -> None:
+    """Generate new lattices with a trained model.
+
+    [bold]Example[/bold]: skylattice generate ensemble.zarr new.zarr -n 100 --D 0.5 --B 0.12 --relax
+    """
+    from skylattice.errors import StoreError
+    from skylattice.io.store import open_ensemble
+
+    if output.exists():
+        raise StoreError(f"{output}: exists already. Choose a new path, or remove it.")
+    options: dict[str, Any] = {"method": method, "D": D, "B": B, "novelty": novelty, "relax": relax, "seed": seed}
+    lattices = open_ensemble(store).sky.generate(model, n, **options)
+    lattices.to_zarr(output, zarr_format=3, consolidated=False)
+    console.print(f"{n} lattices in [bold]{output}[/bold]: xr.open_zarr({str(output)!r}, consolidated=False)")
