@@ -15,7 +15,7 @@ PAGES = {
 st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 2rem}</style>")
 pages = [
     st.Page(
-        f"pages/{title.lower().replace(' ', '_')}.py",
+        f"views/{title.lower().replace(' ', '_')}.py",
         title=title,
         icon=f":material/{icon}:",
         default=title == "Ensemble",

@@ -43,8 +43,13 @@ class Job:
     state: str = "running"
     message: str = ""
     started: float = field(default_factory=time.monotonic)
-    seconds: float = 0.0
+    ended: float | None = None
     result: Any = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that it has taken so far, or took."""
+        return (time.monotonic() if self.ended is None else self.ended) - self.started
 
     def advance(self, done: int, total: int) -> None:
         """Note how far it is."""
@@ -80,13 +85,13 @@ def _run(job: Job, work: Callable[[Callable[[int, int], None]], Any], scheduler:
                 stack.enter_context(_connected(scheduler))
             stack.enter_context(watched(job.advance))
             job.result = work(job.advance)
-        job.state = "done"
+        state, message = "done", ""
     except SkylatticeError as error:
-        job.state, job.message = "failed", str(error)
+        state, message = "failed", str(error)
     except Exception as error:  # a thread has no page to fail on: what went wrong must reach one
-        job.state, job.message = "failed", f"{type(error).__name__}: {error}"
-    finally:
-        job.seconds = time.monotonic() - job.started
+        state, message = "failed", f"{type(error).__name__}: {error}"
+    job.ended, job.message = time.monotonic(), message
+    job.state = state  # last: who sees it may read the rest
 
 
 @contextmanager

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import services
 import streamlit as st
 import xarray as xr
 
+from skylattice.analysis import analyse_store
 from skylattice.errors import ModelError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.results import open_results, write_results
 from skylattice.io.store import Layout, create_store, open_ensemble, write_point
+from skylattice.report.evaluation import Record, evaluate_model, model_name, open_lattices
 from skylattice.schema import GRID_DIMS, STATUS
 from skylattice.vae import shipped
 from skylattice.vae.artifact import read_document
@@ -98,11 +102,96 @@ def reconstruction(key: str, point: services.Point, name: str) -> xr.Dataset:
     return _reconstruction(services.lattice(key, point), key, services.source(key).version, point, name)
 
 
-def encode(location: Path, name: str, target: str) -> None:
+def group_of(name: str) -> str:
+    """Group of a model's results, as reports name it."""
+    return f"models/{model_name(available()[name])}"
+
+
+def encode(location: Path, target: str) -> None:
     """Latent vectors and errors of every lattice into the results beside the store."""
     ds = open_ensemble(location)
     errors = ds.sky.reconstruction(target)[["mse", "energy_difference", "cos_theta_difference"]]
-    write_results(location, f"models/{name.replace('/', '-')}", ds.sky.encode(target).assign(errors.data_vars))
+    write_results(location, f"models/{model_name(target)}", ds.sky.encode(target).assign(errors.data_vars))
+
+
+def errors(key: str) -> dict[str, pd.DataFrame]:
+    """Errors and defects of every encoded lattice, by model."""
+    ds, frames = services.scalars(key), {}
+    for label in (str(name) for name in ds.data_vars if str(name).startswith("mse (")):
+        columns = {"mse": label, "energy_difference": label.replace("mse", "energy_difference", 1)}
+        columns |= {"n_defects": "n_defects"} if "n_defects" in ds else {}
+        frame = pd.DataFrame({column: ds[name].values.ravel() for column, name in columns.items()})
+        frames[label[len("mse (") : -1]] = frame.dropna(subset="mse")
+    return frames
+
+
+def missing_evaluations(key: str, names: Sequence[str]) -> list[str]:
+    """What the tables of these models need and the results beside the store do not have."""
+    present = services.groups(key)
+    needed = {"observables": "observables", "defects_thesis": "defects by the thesis' rule"}
+    return [text for group, text in needed.items() if group not in present] + [
+        f"reconstructions by {name}" for name in names if group_of(name) not in present
+    ]
+
+
+def evaluate(key: str, names: Sequence[str], advance: Any) -> None:
+    """A job: everything that the tables of these models need, into the results beside the store."""
+    location = services.source(key).location
+    if "observables" not in services.groups(key):
+        analyse_store(location, progress=False)
+    lattices = open_lattices(location)
+    for k, name in enumerate(names):
+        advance(k, len(names))
+        with _lock:
+            evaluate_model(lattices, available()[name])
+    advance(len(names), len(names))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading evaluations …")
+def _records(key: str, names: tuple[str, ...], versions: tuple[int, ...]) -> list[Record]:
+    lattices = open_lattices(services.source(key).location)
+    with _lock:
+        return [evaluate_model(lattices, available()[name]) for name in names]
+
+
+def records(key: str, names: tuple[str, ...]) -> list[Record]:
+    """Models on an ensemble, from the results beside it."""
+    return _records(key, names, services.versions(key, ["observables", *(group_of(name) for name in names)]))
+
+
+@st.cache_data(max_entries=32, show_spinner="Confidence intervals …")
+def report_table(_make: Any, _records: list[Record], title: str, key: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """A table of :mod:`skylattice.report.tables`."""
+    return _make(_records)
+
+
+def generated_components(
+    records: Sequence[Record], names: Sequence[str], n: int, advance: Any
+) -> dict[str, pd.DataFrame]:
+    """A job: lattices drawn by the thesis' method and their first component, by model, as table 3.6 wants them."""
+    from skylattice.latent.generate import generate as draw
+    from skylattice.latent.pca import torus_average
+
+    frames: dict[str, pd.DataFrame] = {}
+    for record, name in zip(records, names, strict=True):
+        advance(len(frames), len(names))
+        with _lock:
+            network = model(name, available()[name])
+            ds = draw(record.latent_set(), network, n, method="thesis")
+            mu = ds.sky.encode(network)["mu"].values
+        averaged = torus_average(mu, record.spec, record.size)
+        scalars = ds.sky.observables()
+        frames[record.name] = pd.DataFrame(
+            {
+                "Q": scalars["topological_charge"],
+                "m_z": scalars["m_z"],
+                "n_defects": ds.sky.defects()["n_defects"],
+                "z0": record.pca().transform(mu)[:, 0],
+                "averaged_z0": record.pca(averaged=True).transform(averaged)[:, 0],
+            }
+        )
+    advance(len(names), len(names))
+    return frames
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading latent vectors …")
@@ -118,12 +207,11 @@ def latents(key: str, name: str) -> xr.Dataset:
     StoreError
         If they were not computed yet.
     """
-    group = f"models/{name.replace('/', '-')}"
+    group = group_of(name)
     if group not in services.groups(key):
         raise StoreError(f"Model {name!r} has not encoded this ensemble yet. Start it on the page Jobs.")
     location = services.source(key).location
-    version = (services.results_path(location) / group / "zarr.json").stat().st_mtime_ns
-    return _latents(location, group, version)
+    return _latents(location, group, *services.versions(key, [group]))
 
 
 @st.cache_data(max_entries=8, show_spinner="Principal components …")

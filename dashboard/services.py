@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from skylattice.schema import GRID_DIMS, STATUS, VARIABLES
 FRESH = 15
 #: How deep below a root stores are looked for.
 _DEPTH = 3
+#: What reading a damaged zarr store raises.
+_DAMAGE = (OSError, KeyError, ValueError, TypeError)
 #: Lattices, each 0.5 MB at 200×200, and their analyses kept in memory.
 _LATTICES = 64
 
@@ -194,7 +196,7 @@ def ensemble(key: str) -> xr.Dataset:
         return _opened(chosen, chosen.version)
     except SkylatticeError:
         raise
-    except (OSError, KeyError, ValueError) as error:
+    except _DAMAGE as error:
         raise StoreError(
             f"{chosen.location}: the store is damaged or only half written ({type(error).__name__}: {error}). Ask "
             f"`skylattice doctor {chosen.location}` what is wrong."
@@ -213,13 +215,22 @@ def status(key: str) -> xr.DataArray:
 
 
 def groups(key: str) -> list[str]:
-    """Results that were computed: ``observables``, ``defects``, ``models/...``."""
+    """Results that were computed: ``observables``, ``defects``, ``models/NAME``, and others."""
     path = source(key).path
     if path is None:
         return []
     folder = results_path(path)
-    names = [name for name in ("observables", "defects") if (folder / name / "zarr.json").is_file()]
-    return names + [f"models/{meta.parent.name}" for meta in sorted(folder.glob("models/*/zarr.json"))]
+    found = (*folder.glob("*/zarr.json"), *folder.glob("models/*/zarr.json"))
+    return [meta.parent.relative_to(folder).as_posix() for meta in sorted(found) if meta.parent.name != "models"]
+
+
+def versions(key: str, names: Sequence[str]) -> tuple[int, ...]:
+    """Change when one of the named results is written anew."""
+    folder = results_path(source(key).location)
+    try:
+        return tuple((folder / name / "zarr.json").stat().st_mtime_ns for name in names)
+    except OSError:
+        raise StoreError(f"{folder}: results are being written or were removed just now. Reload the page.") from None
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -248,9 +259,8 @@ def scalars(key: str) -> xr.Dataset:
     chosen = source(key)
     if chosen.path is None:
         return status(key).to_dataset(name="status")
-    folder = results_path(chosen.path)
-    versions = tuple((group, (folder / group / "zarr.json").stat().st_mtime_ns) for group in groups(key))
-    return _merged(status(key), chosen, versions)
+    names = [name for name in groups(key) if name in ("observables", "defects") or name.startswith("models/")]
+    return _merged(status(key), chosen, tuple(zip(names, versions(key, names), strict=True)))
 
 
 def quantities(ds: xr.Dataset) -> dict[str, str]:
@@ -300,7 +310,7 @@ def lattice(key: str, point: Point) -> xr.Dataset:
         ds = _lattice(ensemble(key), chosen, chosen.version, point)
     except SkylatticeError:
         raise
-    except (OSError, KeyError, ValueError) as error:
+    except _DAMAGE as error:
         raise StoreError(f"{chosen.location}: {point} cannot be read ({type(error).__name__}: {error}).") from error
     state = int(ds["status"].item())
     if state != STATUS["done"]:

@@ -3,12 +3,13 @@
 import functools
 import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import jobs
 import model_services as models
 import services
 import streamlit as st
-import view
+import widgets
 
 from skylattice.analysis import analyse_store
 from skylattice.errors import SkylatticeError
@@ -32,9 +33,9 @@ def scheduler() -> str:
     return jobs.check_address(text, given) if text.strip() else ""
 
 
-def encode(path, name: str, target: str, advance) -> None:
+def encode(path: Path, target: str, advance: object) -> None:
     """A job: latent vectors and errors of every lattice."""
-    models.encode(path, name, target)
+    models.encode(path, target)
 
 
 def missing(key: str, address: str) -> None:
@@ -47,13 +48,13 @@ def missing(key: str, address: str) -> None:
         jobs.start(f"{key}: analysis", lambda advance: analyse_store(path, progress=False), scheduler=address)
     fit, _ = models.fitting(key) if find_spec("keras") else ({}, {})
     for name, target in fit.items():
-        group = f"models/{name}"
-        column, button = st.columns([3, 1], vertical_alignment="center")
+        group = models.group_of(name)
+        column, button = st.columns([2, 1], vertical_alignment="center")
         column.markdown(
             f":material/{'check_circle' if group in present else 'pending'}: Latent vectors and errors of `{name}`"
         )
         if button.button("Encode", key=f"encode {name}", icon=":material/play_arrow:"):
-            jobs.start(f"{key}: model {name}", functools.partial(encode, path, name, target), scheduler=address)
+            jobs.start(f"{key}: model {name}", functools.partial(encode, path, target), scheduler=address)
 
 
 @st.fragment(run_every=1.0)
@@ -65,25 +66,25 @@ def progress() -> None:
             share = job.done / job.total if job.total else 0.0
             st.progress(share, text=f"{job.name}: {job.done} of {job.total or '?'} tasks")
         elif job.state == "failed":
-            with view.explaining():
+            with widgets.explaining():
                 raise SkylatticeError(f"{job.name}: {job.message}")
         else:
-            st.success(f"{job.name}: done in {job.seconds:.1f} s", icon=":material/check:")
+            st.success(f"{job.name}: done in {job.elapsed:.1f} s", icon=":material/check:")
     if not listed:
         st.caption("No job was started yet.")
 
 
-with view.explaining():
-    store = view.choose_store()
+with widgets.explaining():
+    store = widgets.choose_store()
     st.subheader("Results of this ensemble")
     if services.source(store).path is None:
         st.info("Results are kept beside a store, and this one is remote: copy it here to analyse it.")
     else:
         left, right = st.columns([3, 2], gap="large")
-        with right, view.explaining():
+        with right, widgets.explaining():
             address = scheduler()
-        with left, view.explaining():
+        with left, widgets.explaining():
             missing(store, address)
     st.subheader("Jobs")
     progress()
-    view.show_in_url()
+    widgets.show_in_url()

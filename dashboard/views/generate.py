@@ -7,7 +7,7 @@ import model_services as models
 import numpy as np
 import services
 import streamlit as st
-import view
+import widgets
 
 from skylattice.latent.generate import Generation
 from skylattice.report.lattice_figures import lattice_figure
@@ -35,7 +35,7 @@ QUALITY = (
 def options(key: str) -> tuple[int, dict]:
     """How many lattices, and how to draw them."""
     axes = {name: services.ensemble(key)[name].values for name in ("D", "B")}
-    point = view.settle_point(key)
+    point = widgets.settle_point(key)
     with st.form("generate", border=False):
         method = st.selectbox("Method", [m for m in METHODS if m in get_args(Generation)], format_func=METHODS.get)
         columns = st.columns(2)
@@ -51,22 +51,6 @@ def options(key: str) -> tuple[int, dict]:
         relax = st.checkbox("Relax: quench with the Monte Carlo engine at (D, B)")
         submitted = st.form_submit_button("Generate", type="primary", icon=":material/auto_awesome:")
     return (n if submitted else 0), {"method": method, "D": D, "B": B, "seed": seed, "relax": relax}
-
-
-@st.fragment(run_every=0.5)
-def result(name: str) -> None:
-    """The lattices as soon as they are there; until then, how many are."""
-    job = jobs.registry().get(name)
-    if job is None:
-        st.caption("Choose a method and press Generate.")
-        return
-    if job.state == "failed":
-        st.error(view.plain(job.message), icon=":material/error:")
-    elif job.state == "running":
-        st.progress(job.done / max(1, job.total), text=f"{job.done} of {job.total or '…'} lattices")
-    elif st.session_state.get("generated") != (name, job.started):
-        st.session_state.generated = (name, job.started)
-        st.rerun()
 
 
 def show(ds) -> None:
@@ -93,27 +77,28 @@ def save(ds) -> None:
     with st.form("save", border=False):
         name = st.text_input("Save as a store beside the ensemble", "generated.zarr")
         if st.form_submit_button("Save", icon=":material/save:"):
-            with view.explaining():
+            with widgets.explaining():
                 path = models.save_generated(ds, name.strip())
                 services.sources.clear()
                 st.success(f"Written: {path.name}. It is in the list of ensembles now.")
 
 
-with view.explaining():
-    store = view.choose_store()
+with widgets.explaining():
+    store = widgets.choose_store()
     left, right = st.columns([1, 2], gap="large")
-    with left, view.explaining():
-        name = st.selectbox("Model", view.models_or_stop(store), key="model")
+    with left, widgets.explaining():
+        name = st.selectbox("Model", widgets.models_or_stop(store), key="model")
         models.latents(store, name)
         n, chosen = options(store)
         job_name = f"{store}: lattices of {name}"
         st.session_state.generating = job_name
         if n:
             jobs.start(job_name, lambda advance: models.generate(store, name, n, chosen, advance))
-        with view.explaining():
-            result(job_name)
-    with right, view.explaining():
+        if job_name not in jobs.registry():
+            st.caption("Choose a method and press Generate.")
+        widgets.wait_for(job_name)
+    with right, widgets.explaining():
         job = jobs.registry().get(st.session_state.get("generating", ""))
         if job is not None and job.state == "done":
             show(job.result)
-    view.show_in_url()
+    widgets.show_in_url()

@@ -5,9 +5,11 @@ import numpy as np
 import plotly.graph_objects as go
 import services
 import streamlit as st
-import view
+import widgets
 
+from skylattice.latent.pca import PCA
 from skylattice.report.ensemble_figures import lattice_maps
+from skylattice.report.latent_figures import explained_variance
 from skylattice.report.map_figures import site_map
 
 
@@ -48,23 +50,13 @@ def selected_lattices(key: str, state, chosen: list[int]) -> None:
     st.plotly_chart(figure, key="selected")
     st.caption(f"{len(chosen)} selected" + (", 6 shown" if len(chosen) > 6 else ""))
     if st.button("Look closer at the first", icon=":material/hexagon:"):
-        view.select(D=points[0].D, B=points[0].B, realization=points[0].realization)
-        st.switch_page("pages/lattice.py")
+        widgets.select(D=points[0].D, B=points[0].B, realization=points[0].realization)
+        st.switch_page("views/lattice.py")
 
 
-def variance(pca) -> None:
+def variance(pca: PCA, name: str) -> None:
     """Explained variance, one by one and cumulative (the thesis' Picture 3.14)."""
-    ratio = pca.explained_variance_ratio
-    figure = go.Figure(go.Bar(x=np.arange(len(ratio)), y=ratio, name="each"))
-    figure.add_trace(go.Scatter(x=np.arange(len(ratio)), y=np.cumsum(ratio), name="cumulative", yaxis="y2"))
-    figure.update_layout(
-        height=330,
-        xaxis_title="component",
-        yaxis_title="explained variance",
-        yaxis2={"overlaying": "y", "side": "right", "range": [0, 1.02], "title": "cumulative"},
-        margin={"t": 10, "b": 10},
-    )
-    st.plotly_chart(figure, key="variance")
+    st.plotly_chart(explained_variance({name: pca}, title="").update_layout(height=380), key="variance")
     st.caption(f"{pca.components_for(0.9)} components explain 90 %, {pca.components_for(0.999)} explain 99.9 %.")
 
 
@@ -92,22 +84,22 @@ def walk(key: str, name: str, pca, vectors: np.ndarray, state, projected: np.nda
     st.plotly_chart(figure.update_layout(height=440), key="walk")
 
 
-with view.explaining():
-    store = view.choose_store()
-    view.settle_point(store)
-    view.show_in_url()
-    name = st.selectbox("Model", view.models_or_stop(store), key="model")
+with widgets.explaining():
+    store = widgets.choose_store()
+    widgets.settle_point(store)
+    widgets.show_in_url()
+    name = st.selectbox("Model", widgets.models_or_stop(store), key="model")
     pca, vectors, state = models.components(store, name)
     projected = pca.transform(vectors)
     left, right = st.columns([3, 2], gap="medium")
-    with left, view.explaining():
+    with left, widgets.explaining():
         chosen = scatter(pca, projected, state)
-    with right, view.explaining():
+    with right, widgets.explaining():
         selected_lattices(store, state, chosen)
     left, right = st.columns(2, gap="medium")
-    with left, view.explaining():
+    with left, widgets.explaining():
         st.subheader("Walk")
         walk(store, name, pca, vectors, state, projected)
-    with right, view.explaining():
+    with right, widgets.explaining():
         st.subheader("Explained variance")
-        variance(pca)
+        variance(pca, name)

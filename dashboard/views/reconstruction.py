@@ -4,8 +4,9 @@ import model_services as models
 import plotly.graph_objects as go
 import services
 import streamlit as st
-import view
+import widgets
 
+from skylattice.report.evaluation_figures import error_by_defects, error_histograms
 from skylattice.report.map_figures import site_map
 
 SMALL = {"height": 330, "margin": {"t": 5, "b": 5, "l": 5, "r": 5}}
@@ -14,7 +15,7 @@ SMALL = {"height": 330, "margin": {"t": 5, "b": 5, "l": 5, "r": 5}}
 def small(figure: go.Figure, key: str) -> None:
     """A map without axis titles, in a column."""
     st.plotly_chart(
-        figure.update_layout(SMALL).update_xaxes(title=None).update_yaxes(title=None), key=key, config=view.PLAIN
+        figure.update_layout(SMALL).update_xaxes(title=None).update_yaxes(title=None), key=key, config=widgets.PLAIN
     )
 
 
@@ -22,7 +23,7 @@ def one_model(key: str, point: services.Point, name: str) -> None:
     """Reconstruction, squared error and change of cosθ of one model."""
     found = models.reconstruction(key, point, name)
     st.markdown(
-        f"**{view.plain(name)}** · MSE {float(found['mse']):.5f} · ΔE {float(found['energy_difference']):+.5f} J"
+        f"**{widgets.plain(name)}** · MSE {float(found['mse']):.5f} · ΔE {float(found['energy_difference']):+.5f} J"
     )
     m_z = found["spin"].sel(component="z", drop=True)
     small(site_map(m_z, name="M_z", limits=(-1.0, 1.0)), f"{name} output")
@@ -34,38 +35,24 @@ def one_model(key: str, point: services.Point, name: str) -> None:
 
 def ensemble_errors(key: str) -> None:
     """Histograms of the errors (the thesis' Picture 3.5) and errors against defects (3.13)."""
-    ds = services.scalars(key)
-    names = [str(name) for name in ds.data_vars if str(name).startswith("mse (")]
-    if not names:
+    frames = models.errors(key)
+    if not frames:
         st.info("No model has encoded this ensemble yet, so there are no errors over all of it.")
-        st.page_link("pages/jobs.py", label="Encode it", icon=":material/memory:")
+        st.page_link("views/jobs.py", label="Encode it", icon=":material/memory:")
         return
-    columns = st.columns(3 if "n_defects" in ds else 2)
-    squared, energy, defects = go.Figure(), go.Figure(), go.Figure()
-    for name in names:
-        label = name.removeprefix("mse (").rstrip(")")
-        squared.add_trace(go.Histogram(x=ds[name].values.ravel(), name=label, nbinsx=40, opacity=0.7))
-        change = ds[name.replace("mse", "energy_difference", 1)]
-        energy.add_trace(go.Histogram(x=change.values.ravel(), name=label, nbinsx=40, opacity=0.7))
-        if "n_defects" in ds:
-            points = {"x": ds["n_defects"].values.ravel(), "y": ds[name].values.ravel()}
-            defects.add_trace(go.Scatter(**points, name=label, mode="markers", opacity=0.6))
-    squared.update_layout(xaxis_title="mean squared error", yaxis_title="lattices")
-    energy.update_layout(xaxis_title="energy difference (J/site)", yaxis_title="lattices")
-    defects.update_layout(xaxis_title="defects", yaxis_title="mean squared error")
-    for column, figure in zip(columns, (squared, energy, defects), strict=False):
-        figure.update_layout(height=330, barmode="overlay", margin={"t": 10, "b": 10})
-        column.plotly_chart(figure, key=figure.layout.xaxis.title.text)
+    st.plotly_chart(error_histograms(frames).update_layout(height=360), key="histograms")
+    if all("n_defects" in frame for frame in frames.values()):
+        st.plotly_chart(error_by_defects(frames).update_layout(height=400), key="by_defects")
 
 
-with view.explaining():
-    store = view.choose_store()
-    chosen = view.choose_point(store)
-    view.show_in_url()
-    names = view.models_or_stop(store)
+with widgets.explaining():
+    store = widgets.choose_store()
+    chosen = widgets.choose_point(store)
+    widgets.show_in_url()
+    names = widgets.models_or_stop(store)
     shown = st.multiselect("Models", names, default=names[:1], max_selections=3, key="models")
     columns = st.columns(1 + max(1, len(shown)), gap="small")
-    with columns[0], view.explaining():
+    with columns[0], widgets.explaining():
         st.markdown(f"**Input** · {chosen}")
         small(site_map(services.lattice_map(store, chosen, "m_z"), name="M_z", limits=(-1.0, 1.0)), "input")
         st.caption("cos θ of the input")
@@ -73,8 +60,8 @@ with view.explaining():
             site_map(services.lattice_map(store, chosen, "cos_theta"), name="cos θ", colours="Viridis"), "input cosine"
         )
     for column, name in zip(columns[1:], shown, strict=False):
-        with column, view.explaining():
+        with column, widgets.explaining():
             one_model(store, chosen, name)
     st.subheader("Over the ensemble")
-    with view.explaining():
+    with widgets.explaining():
         ensemble_errors(store)

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import services
 import streamlit as st
-import view
+import widgets
 import xarray as xr
 
 from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
@@ -16,7 +16,7 @@ def clicked() -> None:
     """Look at the point that was clicked."""
     points = st.session_state.phase_diagram["selection"]["points"]
     if points:
-        view.select(D=float(points[0]["x"]), B=float(points[0]["y"]))
+        widgets.select(D=float(points[0]["x"]), B=float(points[0]["y"]))
 
 
 def diagram(key: str, point: services.Point) -> None:
@@ -32,7 +32,7 @@ def diagram(key: str, point: services.Point) -> None:
         values, title = ds[name].where(ds["status"] == STATUS["done"]), titles[name]
     else:
         st.info("Nothing was computed on this ensemble yet, so the squares only show where lattices are.")
-        st.page_link("pages/jobs.py", label="Compute its observables", icon=":material/memory:")
+        st.page_link("views/jobs.py", label="Compute its observables", icon=":material/memory:")
         values, title = (ds["status"] == STATUS["done"]).where(ds["status"] == STATUS["done"]), "Lattices"
     figure = phase_diagram(values.rename(title.partition(" (")[0]), title=title)
     figure.data[0].marker.colorbar.title = None
@@ -55,11 +55,11 @@ def realizations(key: str, point: services.Point) -> None:
     st.plotly_chart(
         figure.update_layout(height=40 + (420 // columns) * -(-len(shown) // columns)),
         key="realizations",
-        config=view.PLAIN,
+        config=widgets.PLAIN,
     )
     more = f" and {len(done) - len(shown)} more" if len(done) > len(shown) else ""
     st.caption(f"S_z: red along the field, blue against it. {len(done)} lattices{more and f', {len(shown)} shown'}.")
-    st.page_link("pages/lattice.py", label="Look closer", icon=":material/hexagon:")
+    st.page_link("views/lattice.py", label="Look closer", icon=":material/hexagon:")
 
 
 def histogram(key: str) -> None:
@@ -119,17 +119,17 @@ def numbers(key: str) -> None:
     )
 
 
-with view.explaining():
-    store = view.choose_store()
-    chosen = view.choose_point(store)
+with widgets.explaining():
+    store = widgets.choose_store()
+    chosen = widgets.choose_point(store)
     left, right = st.columns([3, 2], gap="medium")
-    with left, view.explaining():
+    with left, widgets.explaining():
         diagram(store, chosen)
-    with right, view.explaining():
+    with right, widgets.explaining():
         realizations(store, chosen)
     first, second = st.tabs(["Table", "Histogram"])
-    with first, view.explaining():
+    with first, widgets.explaining():
         numbers(store)
-    with second, view.explaining():
+    with second, widgets.explaining():
         histogram(store)
-    view.show_in_url()
+    widgets.show_in_url()

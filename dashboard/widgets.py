@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+import jobs
 import model_services as models
 import numpy as np
 import services
@@ -117,10 +118,8 @@ def settle_point(key: str) -> services.Point:
         st.stop()
     axes = [state[dim].values.astype(float) for dim in GRID_DIMS]
     middle = (len(done) - 1) // 2
-    wanted = [
-        float(selection().get(dim, axis[done[middle, n]]))
-        for n, (dim, axis) in enumerate(zip(GRID_DIMS, axes, strict=True))
-    ]
+    start = (axes[0][done[middle, 0]], axes[1][done[middle, 1]], 0)
+    wanted = [float(selection().get(dim, value)) for dim, value in zip(GRID_DIMS, start, strict=True)]
     apart = sum(((axis[done[:, n]] - wanted[n]) / (np.ptp(axis) or 1.0)) ** 2 for n, axis in enumerate(axes))
     i, j, k = done[int(np.argmin(apart))]
     point = services.Point(float(axes[0][i]), float(axes[1][j]), int(axes[2][k]))
@@ -198,3 +197,19 @@ def models_or_stop(key: str) -> list[str]:
             st.caption(plain(f"{name}: {reason}"))
         st.stop()
     return list(fit)
+
+
+@st.fragment(run_every=0.5)
+def wait_for(name: str) -> None:
+    """How far a job is; runs the page again once it is done."""
+    job = jobs.registry().get(name)
+    if job is None:
+        return
+    if job.state == "failed":
+        st.error(plain(job.message), icon=":material/error:")
+    elif job.state == "running":
+        share = job.done / job.total if job.total else 0.0
+        st.progress(share, text=f"{job.done} of {job.total or '…'} after {job.elapsed:.0f} s")
+    elif st.session_state.get("seen_jobs", {}).get(name) != job.started:
+        st.session_state.setdefault("seen_jobs", {})[name] = job.started
+        st.rerun()

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 import services
 import streamlit as st
-import view
+import widgets
 
 from skylattice.report.lattice_figures import lattice_figure
 from skylattice.report.map_figures import angle_map, site_map
@@ -26,7 +26,7 @@ NUMBERS = (
     ("n_skyrmions", "skyrmions", "{:.0f}"),
     ("n_defects", "defects", "{:.0f}"),
     ("n_dislocations", "dislocations", "{:.0f}"),
-    ("hexatic_order", "|⟨ψ6⟩|", "{:.3f}"),
+    ("hexatic_order", "order ψ6", "{:.3f}"),
     ("m_z", "⟨M_z⟩", "{:.4f}"),
     ("energy", "energy (J/site)", "{:.5f}"),
     ("temperature", "spin temperature (J/k_B)", "{:.5f}"),
@@ -59,7 +59,7 @@ def show_numbers(key: str, point: services.Point) -> None:
     """Scalars of this lattice."""
     found = services.lattice_numbers(key, point)
     rows = [f"| {label} | {form.format(found[name]) if name in found else '–'} |" for name, label, form in NUMBERS]
-    st.markdown("\n".join(["| | |", "|:--|--:|", *rows]))
+    st.markdown("\n".join(["| of this lattice | |", "|:--|--:|", *rows]))
 
 
 def downloads(key: str, point: services.Point) -> None:
@@ -77,20 +77,22 @@ def downloads(key: str, point: services.Point) -> None:
         )
 
 
-with view.explaining():
-    store = view.choose_store()
-    chosen = view.choose_point(store)
-    left, right = st.columns([3, 1], gap="medium")
-    with right, view.explaining():
+with widgets.explaining():
+    store = widgets.choose_store()
+    chosen = widgets.choose_point(store)
+    left, right = st.columns([5, 2], gap="medium")
+    with right, widgets.explaining():
         shown = st.selectbox("Map", list(MAPS), key="map")
         over = st.pills("Layers", list(LAYERS), selection_mode="multi", default=["mesh", "defects"], key="layers")
         st.caption(str(chosen))
         show_numbers(store, chosen)
         downloads(store, chosen)
-    with left, view.explaining():
-        st.plotly_chart(picture(store, chosen, shown, over), key="lattice", config={"scrollZoom": True})
-    with view.explaining(), st.expander("Skyrmions", icon=":material/table_rows:"):
+    with left, widgets.explaining():
+        with st.spinner("Drawing … (the first time ever, kernels are compiled)", show_time=True):
+            figure = picture(store, chosen, shown, over)
+        st.plotly_chart(figure, key="lattice", config={"scrollZoom": True})
+    with widgets.explaining(), st.expander("Skyrmions", icon=":material/table_rows:"):
         frame = services.skyrmion_table(store, chosen)
         st.dataframe(frame, hide_index=True, height=300)
         st.download_button("Download as CSV", frame.to_csv(index=False), "skyrmions.csv", "text/csv")
-    view.show_in_url()
+    widgets.show_in_url()

@@ -1,0 +1,248 @@
+"""What the pages read, without a page: which stores may be opened, and messages instead of tracebacks."""
+
+import io
+import os
+import shutil
+
+import model_services as models
+import numpy as np
+import pytest
+import services
+from conftest import SIZE, lattice, make_store
+from services import Point
+
+from skylattice import open_ensemble
+from skylattice.errors import StoreError
+from skylattice.io.store import write_point
+
+POINT = Point(0.5, 0.1, 1)
+
+
+# What may be opened
+
+
+def test_sources__start_with_the_given_store_and_list_what_ships(full):
+    assert list(services.sources()) == ["full", "example", "uppasd-200"]
+
+
+def test_sources__finds_stores_below_a_root_but_not_results(root):
+    (root / "a" / "b").mkdir(parents=True)
+    make_store(root / "a" / "b" / "deep.zarr", write=False)
+    make_store(root / "top.zarr", write=False)
+    (root / "top.results.zarr").mkdir()
+    (root / "top.results.zarr" / "zarr.json").write_text("{}")
+    assert set(services.sources()) - {"example", "uppasd-200"} == {"a/b/deep", "top"}
+
+
+def test_source__of_a_path_is_refused_however_it_is_written(root, tmp_path):
+    outside = make_store(tmp_path / "outside.zarr")
+    for key in (str(outside), "../outside", "../outside.zarr", f"file://{outside}", "root/../../outside", ""):
+        with pytest.raises(StoreError, match="no such store"):
+            services.source(key)
+
+
+@pytest.mark.parametrize("link", ["store", "array", "results", "parent"])
+def test_source__behind_a_symbolic_link_out_of_the_roots_is_refused(root, tmp_path, link):
+    outside = make_store(tmp_path / "outside.zarr")
+    if link == "store":
+        (root / "inside.zarr").symlink_to(outside)
+    elif link == "parent":
+        (root / "inside").symlink_to(tmp_path)
+    else:
+        make_store(root / "inside.zarr")
+        target = root / "inside.zarr" / "spin"
+        if link == "array":
+            shutil.rmtree(target)
+            target.symlink_to(outside / "spin")
+        else:
+            (root / "inside.results.zarr").symlink_to(outside)
+    assert set(services.sources()) == {"example", "uppasd-200"}
+
+
+def test_source__that_becomes_a_link_while_listed_is_refused(root, tmp_path):
+    outside = make_store(tmp_path / "outside.zarr")
+    inside = make_store(root / "inside.zarr")
+    assert services.lattice("inside", POINT) is not None
+    shutil.rmtree(inside)
+    inside.symlink_to(outside)
+    with pytest.raises(StoreError, match="outside the folders"):
+        services.lattice("inside", POINT)
+
+
+def test_source__by_a_link_inside_the_root_is_the_store_itself(root):
+    make_store(root / "a.zarr")
+    (root / "b.zarr").symlink_to(root / "a.zarr")
+    assert [key for key in services.sources() if key in "ab"] == ["a"]
+
+
+def test_catalog_entries__outside_the_roots_are_left_out(root, tmp_path, monkeypatch):
+    make_store(tmp_path / "outside.zarr")
+    make_store(root / "inside.zarr")
+    (root / "c.yaml").write_text(
+        "sources:\n"
+        "  out: {driver: zarr, args: {urlpath: '{{ CATALOG_DIR }}/../outside.zarr'}}\n"
+        "  in: {driver: zarr, description: mine, args: {urlpath: '{{ CATALOG_DIR }}/inside.zarr'}}\n"
+    )
+    monkeypatch.setenv("SKYLATTICE_DASHBOARD_SOURCE", str(root / "c.yaml"))
+    assert list(services.sources()) == ["in", "example", "uppasd-200"]
+    assert services.sources()["in"].description == "mine"
+
+
+# What is in a store
+
+
+def test_scalars__are_those_of_the_results_on_the_grid_of_the_store(full):
+    ds = services.scalars("full")
+    spin = open_ensemble(full).sel(D=0.5, B=0.1)
+    np.testing.assert_allclose(ds["topological_charge"].sel(D=0.5, B=0.1), spin.sky.topological_charge().compute())
+    assert {"n_defects", "hexatic_order", "m_z", "energy", "charge_error"} <= set(services.quantities(ds))
+    assert not any("skyrmion" in array.dims for array in ds.data_vars.values())
+
+
+def test_scalars__of_a_store_that_grew_after_the_analysis_are_nan_there(full, root):
+    for path in full.parent.glob("full*"):
+        shutil.copytree(path, root / path.name)
+    write_point(root / "full.zarr", D=0.4, B=0.15, spin=lattice(7)[None])
+    (root / "full.zarr").rename(root / "grown.zarr")
+    (root / "full.results.zarr").rename(root / "grown.results.zarr")
+    ds = services.scalars("grown").sel(D=0.4, B=0.15, realization=0)
+    assert ds["status"] == 1
+    assert np.isnan(ds["m_z"])
+
+
+def test_scalars__before_the_analysis_are_the_status_alone(root):
+    make_store(root / "raw.zarr")
+    assert list(services.scalars("raw").data_vars) == ["status"]
+    assert services.quantities(services.scalars("raw")) == {}
+
+
+def test_table__has_one_row_per_lattice_that_is_done(full):
+    assert len(services.table("full")) == 5
+
+
+def test_lattice__is_the_one_asked_for_and_alone(full):
+    ds = services.lattice("full", POINT)
+    np.testing.assert_array_equal(ds["spin"].values[0, 0, 0], lattice(3))
+
+
+def test_lattice__reads_one_point_of_the_store(full, monkeypatch):
+    read = []
+    import zarr.storage
+
+    original = zarr.storage.LocalStore.get
+
+    async def spy(self, key, *args, **kwargs):
+        read.append(key)
+        return await original(self, key, *args, **kwargs)
+
+    monkeypatch.setattr(zarr.storage.LocalStore, "get", spy)
+    services.lattice("full", POINT)
+    assert len([key for key in read if "spin/c/" in key]) >= 1
+    assert {key.split("spin/c/")[1] for key in read if "spin/c/" in key} == {"1/0/0/0/0/0"}
+
+
+def test_lattice__that_failed_says_so(full):
+    with pytest.raises(StoreError, match="'failed'"):
+        services.lattice("full", Point(0.5, 0.15, 1))
+
+
+def test_lattice__of_a_store_deleted_while_open_says_so(root):
+    path = make_store(root / "gone.zarr")
+    services.lattice("gone", POINT)
+    shutil.rmtree(path)
+    with pytest.raises(StoreError, match="gone or cannot be read"):
+        services.lattice("gone", POINT)
+
+
+def test_lattice__whose_spins_were_deleted_says_so(root):
+    path = make_store(root / "half.zarr")
+    services.status("half")
+    shutil.rmtree(path / "spin" / "c")
+    with pytest.raises(StoreError, match="spins are missing"):
+        services.lattice("half", POINT)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "no D"])
+def test_ensemble__that_is_half_written_says_so(root, damage):
+    path = make_store(root / "half.zarr")
+    if damage == "no D":
+        shutil.rmtree(path / "D")
+    else:
+        (path / "zarr.json").write_text('{"zarr_format": 3,' if damage == "truncated" else "[1]")
+    with pytest.raises(StoreError, match=r"half\.zarr"):
+        services.ensemble("half")
+
+
+def test_map__equals_the_library(full):
+    ds = services.lattice("full", POINT)
+    for name in ("charge_density", "cos_theta", "energy_density"):
+        np.testing.assert_array_equal(
+            services.lattice_map("full", POINT, name).values, getattr(ds.sky, name)().values[0, 0, 0]
+        )
+    np.testing.assert_array_equal(services.lattice_map("full", POINT, "m_y").values, lattice(3)[..., 1])
+
+
+def test_numbers__are_the_same_with_and_without_results(full, tmp_path, monkeypatch):
+    shutil.copytree(full, tmp_path / "raw.zarr")
+    with_results = services.lattice_numbers("full", POINT)
+    monkeypatch.setenv("SKYLATTICE_DASHBOARD_ROOTS", str(tmp_path))
+    services.sources.clear()
+    without = services.lattice_numbers("raw", POINT)
+    assert {"topological_charge", "energy", "n_defects", "hexatic_order"} <= set(without)
+    for name in set(without) & set(with_results):
+        assert without[name] == pytest.approx(with_results[name], rel=1e-12), name
+
+
+def test_skyrmion_table__has_one_row_per_skyrmion(full):
+    frame = services.skyrmion_table("full", POINT)
+    assert len(frame) == services.lattice_numbers("full", POINT)["n_skyrmions"]
+    assert {"x", "y", "coordination", "charge"} <= set(frame)
+
+
+def test_spin_files__hold_the_spins(full):
+    with np.load(io.BytesIO(services.spin_file("full", POINT, "npz")), allow_pickle=False) as archive:
+        np.testing.assert_array_equal(archive["spin"], lattice(3))
+        assert archive["D"] == 0.5
+    data = services.spin_file("full", POINT, "ovf")
+    start = data.index(b"# Begin: Data Binary 4\n") + len(b"# Begin: Data Binary 4\n")
+    values = np.frombuffer(data[start : start + 4 + 12 * SIZE[0] * SIZE[1]], dtype="<f4")
+    assert values[0] == 1234567.0
+    np.testing.assert_array_equal(values[1:].reshape(*SIZE, 3), lattice(3))
+    assert b"# xnodes: 40\n" in data
+
+
+# Models
+
+
+def test_models__outside_the_roots_are_not_listed(root, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    (root / "link").symlink_to(tmp_path / "model")
+    assert str(tmp_path / "model") not in models.available().values()
+
+
+@pytest.mark.parametrize("name", ["../out.zarr", "/tmp/out.zarr", "a/b", "", ".hidden", ".."])
+def test_save__takes_plain_names_only(root, name):
+    with pytest.raises(StoreError, match="plain name"):
+        models.save_generated(None, name)
+
+
+def test_save__needs_a_folder_that_was_given(monkeypatch):
+    monkeypatch.delenv("SKYLATTICE_DASHBOARD_ROOTS", raising=False)
+    with pytest.raises(StoreError, match="--root"):
+        models.save_generated(None, "out.zarr")
+
+
+def test_save__makes_realizations_of_equal_points(root):
+    import xarray as xr
+
+    spin = np.stack([lattice(k) for k in range(3)])
+    ds = xr.Dataset(
+        {"spin": (("sample", "y", "x", "component"), spin)},
+        coords={"D": ("sample", [0.4, 0.5, 0.4]), "B": ("sample", [0.1, 0.1, 0.1]), "T": 0.006},
+        attrs={"dmi": "neel", "handedness": 1, "J": 1.0, "generator": "thesis"},
+    )
+    written = open_ensemble(models.save_generated(ds, "out"))
+    assert written["status"].sum() == 3
+    np.testing.assert_array_equal(written.spin.sel(D=0.4, B=0.1).values, spin[[0, 2]])
+    assert os.fspath(root / "out.zarr") == written.attrs["store"]
