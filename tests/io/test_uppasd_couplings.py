@@ -73,6 +73,9 @@ def test_sym_4__reads_the_operations(tmp_path):
     rotations = "4\n1 0 0\n0 1 0\n0 0 1\n-1 0 0\n0 -1 0\n0 0 1\n0 1 0\n-1 0 0\n0 0 1\n0 -1 0\n1 0 0\n0 0 1\n"
     (run / "sym.mat").write_text(rotations)
     assert read_couplings(deck, dmi_sign="-").J_mRy == 0.5
+    (run / "sym.mat").write_text("2\n1 0 0\n0 1 0\n0 0 1\n0 1 0\n-1 0 0\n0 0 1\n")  # the lines are where x, y, z go
+    with pytest.raises(FormatError, match=r"found none for \[\(-1, 0, 0\), \(0, -1, 0\)\]"):
+        read_couplings(deck, dmi_sign="-")
     (run / "sym.mat").write_text(rotations.replace("4", "5", 1))
     with pytest.raises(FormatError, match=r"sym.mat: expected 45 numbers"):
         read_couplings(deck, dmi_sign="-")

@@ -230,6 +230,26 @@ def test_dmi_sign__is_read_from_the_revision(tmp_path, yaml, sign):
     assert open_run(run, dmi_sign="-").attrs["handedness"] == -1
 
 
+def test_parameters__are_rounded_to_six_digits_and_kept_exactly(tmp_path):
+    ds = open_run(write_run(tmp_path, replace=[("Sym 0", "jij_scale 1.5"), ("temp 0.947", "temp 1.947")]))
+    assert ds.D.item() == 0.333333
+    for name in ("D", "B", "T"):
+        assert ds[name].item() == round(ds.attrs[f"{name}_exact"], 6) != ds.attrs[f"{name}_exact"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("0.0 0.0 29.381469375307", "1 0 30", r"expected a field along z, found \(1, 0, 30\) T"),
+        ("0.0 0.0 29.381469375307", "0 -1 30", r"expected a field along z, found \(0, -1, 30\) T"),
+        ("temp 0.947325388072", "temp -1", "expected a temperature >= 0, found -1 K"),
+    ],
+)
+def test_parameters__of_another_model_name_the_line(tmp_path, old, new, message):
+    with pytest.raises(FormatError, match=rf"inpsd.dat:\d\d: {message}.*D=, B=, T=, dmi="):
+        open_run(write_run(tmp_path, replace=[(old, new)]))
+
+
 def test_moment__scales_the_field_only(tmp_path):
     ds = read_run(write_run(tmp_path, moment=2.5))
     assert (ds.D.item(), ds.B.item(), ds["T"].item()) == (0.5, 0.3125, 0.006)

@@ -7,6 +7,7 @@ fields of such a run would come out wrong.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import get_args
 
@@ -265,9 +266,10 @@ def _symmetry_operations(deck: Deck) -> np.ndarray:
         raise LocatedError(
             deck.where("sym"), f"expected sym 0, 1, 2 or 4 for a square lattice, found {sym}.", _OVERRIDE
         )
-    # signed permutations: all of them for a cube, those that keep z for a square
-    axes = [(0, 1, 2), (1, 0, 2)] if sym == 2 else [(0, 1, 2), (1, 0, 2), (2, 1, 0), (0, 2, 1), (1, 2, 0), (2, 0, 1)]
-    signs = [(sx, sy, sz) for sx in (1, -1) for sy in (1, -1) for sz in ((1,) if sym == 2 else (1, -1))]
+    # Permutations of the axes, with all signs. For a square, UppASD leaves z alone; that a bond along z would come with
+    # its opposite here makes no difference, because only its presence is of interest.
+    axes = itertools.permutations(range(3)) if sym == 1 else [(0, 1, 2), (1, 0, 2)]
+    signs = list(itertools.product((1, -1), repeat=3))
     return np.array([np.diag(sign) @ np.eye(3)[list(axis)] for axis in axes for sign in signs])
 
 
