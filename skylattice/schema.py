@@ -113,6 +113,7 @@ VARIABLES: dict[str, Variable] = {
     "n_skyrmions": _scalar("1", "number of skyrmions"),
     "n_stripes": _scalar("1", "number of reversed regions that close around the torus"),
     "stripe_charge": _scalar("1", "topological charge of the stripes"),
+    "detected_charge": _scalar("1", "topological charge of the skyrmions and stripes"),
     "x": _each(SKYRMION, "site", "position along x"),
     "y": _each(SKYRMION, "site", "position along y"),
     "n_spins": _each(SKYRMION, "1", "number of spins in the skyrmion"),

@@ -60,7 +60,7 @@ def per_lattice(
         place = np.unravel_index(flat, [*leading.values()])
         return ", ".join(f"{dim}={labels[dim][k]}" for dim, k in zip(leading, place, strict=True)) or "the lattice"
 
-    def block(index: np.ndarray, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+    def block(index: np.ndarray, *arrays: np.ndarray) -> tuple[np.ndarray, ...] | np.ndarray:
         out = [_empty(name, index.shape, sizes) for name in names]
         shaped = [
             np.broadcast_to(a, (*index.shape, *a.shape[a.ndim - len(dims) :]))
@@ -79,7 +79,7 @@ def per_lattice(
             for name, target in zip(names, out, strict=True):
                 if name in values:
                     target[(*place, *(slice(k) for k in np.shape(values[name])))] = values[name]
-        return tuple(out)
+        return tuple(out) if len(out) > 1 else out[0]
 
     results = xr.apply_ufunc(
         block,
@@ -91,7 +91,8 @@ def per_lattice(
         output_dtypes=[np.dtype(VARIABLES[name].dtype) for name in names],
         dask_gufunc_kwargs={"output_sizes": dict(sizes)},
     )
-    return label_dataset(xr.Dataset(dict(zip(names, results, strict=True))))
+    variables = results if len(names) > 1 else [results]
+    return label_dataset(xr.Dataset(dict(zip(names, variables, strict=True))))
 
 
 def _empty(name: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> np.ndarray:

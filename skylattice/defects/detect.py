@@ -107,6 +107,24 @@ def skyrmions(
     return found.assign_attrs(rule=rule)
 
 
+def detected_charge(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
+    """Charge of all objects that the rule ``"charge"`` detects in each lattice; parameters as :func:`skyrmions`.
+
+    Returns
+    -------
+    Charge of shape ``(...)``, unit 1; NaN for a hole or a lattice with some NaN. Lazy if ``spin`` is lazy.
+    """
+    check_spin(spin)
+    arguments = [spin, xr.DataArray(B).astype(np.float64)]
+    return per_lattice(_detected_charge, arguments, [SPIN_DIMS, ()], ["detected_charge"], {})["detected_charge"]
+
+
+def _detected_charge(spin: np.ndarray, field: np.ndarray) -> dict[str, Any]:
+    """Charge of all objects in one lattice, by name."""
+    found = _detect(spin, field, by_charge=True)
+    return {"detected_charge": found["charge"].sum() + found["stripe_charge"]} if "charge" in found else {}
+
+
 def _detect(spin: np.ndarray, field: np.ndarray, *, by_charge: bool) -> dict[str, Any]:
     """Everything about the skyrmions of one lattice, by name."""
     from skylattice.kernels.detect import COLUMNS, detect

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from skylattice.defects.detect import detected_charge
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.observables._apply import apply_to_lattices, checked_parameter
 from skylattice.schema import check_spin, label
@@ -107,6 +108,7 @@ def qc(
     charge_diagonal_difference  charge minus that with plaquettes cut along the other diagonal: 0 for smooth spins
     temperature_ratio           spin temperature over T: 1 in equilibrium; NaN where T is 0 or not stated
     energy_balance              energy summed over bonds minus that summed over sites, per site: below 1e-12
+    unexplained_charge          charge minus that of the detected skyrmions and stripes: 0 when nothing is lost
     =========================== ==============================================================================
 
     Lazy if any input is lazy.
@@ -132,5 +134,6 @@ def qc(
         "charge_diagonal_difference": charge - scalars["topological_charge_alt"],
         "temperature_ratio": scalars["temperature"] / stated.where(stated > 0),
         "energy_balance": scalars["energy_balance"],
+        "unexplained_charge": charge - detected_charge(spin, B),
     }
     return xr.Dataset({name: label(figure, name) for name, figure in figures.items()})

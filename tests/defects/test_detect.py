@@ -68,6 +68,14 @@ def test_charge_rule__explains_all_charge_of_any_texture(seed):
     np.testing.assert_allclose(ds.sky.topological_charge().item(), total, atol=1e-9)
 
 
+def test_qc__reports_no_unexplained_charge_for_any_texture():
+    ds = testing.dataset(np.stack([testing.random_spins((24, 24)), annealed(0.6, 0.3, size=24).spin.values[0, 0, 0]]))
+    ds.spin[0, 0, 1, 3, 3] = np.nan
+    unexplained = ds.sky.qc().unexplained_charge.squeeze()
+    np.testing.assert_allclose(unexplained[0], 0, atol=1e-9)
+    assert np.isnan(unexplained[1])
+
+
 def test_dusek_rule__agrees_where_skyrmions_are_large_and_loses_small_ones():
     large, small = annealed(0.4, 0.4), annealed(0.9, 0.5)
     assert large.sky.skyrmions(rule="dusek2023").n_skyrmions == large.sky.skyrmions().n_skyrmions
