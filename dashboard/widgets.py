@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-import jobs
+import background
 import model_services as models
 import numpy as np
 import services
@@ -47,13 +48,22 @@ def selection() -> dict[str, Any]:
         chosen: dict[str, Any] = {}
         for name in _NAMES:
             text = st.query_params.get(name)
-            try:
-                if text is not None:
-                    chosen[name] = text if name == "store" else (int(text) if name == "realization" else float(text))
-            except ValueError:  # a number that is none: as if it were not there
+            if text is None:
                 continue
+            value = text if name == "store" else _number(text)
+            if value is not None:
+                chosen[name] = value
         st.session_state.selection = chosen
     return st.session_state.selection
+
+
+def _number(text: str) -> float | None:
+    """A finite number, or None: a URL may say anything."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
 
 
 def select(**changes: Any) -> None:
@@ -120,7 +130,9 @@ def settle_point(key: str) -> services.Point:
     middle = (len(done) - 1) // 2
     start = (axes[0][done[middle, 0]], axes[1][done[middle, 1]], 0)
     wanted = [float(selection().get(dim, value)) for dim, value in zip(GRID_DIMS, start, strict=True)]
-    apart = sum(((axis[done[:, n]] - wanted[n]) / (np.ptp(axis) or 1.0)) ** 2 for n, axis in enumerate(axes))
+    # another realization of the same point is nearer than any other point
+    steps = [np.ptp(axis) or 1.0 for axis in axes[:2]] + [1e6]
+    apart = sum(((axis[done[:, n]] - wanted[n]) / steps[n]) ** 2 for n, axis in enumerate(axes))
     i, j, k = done[int(np.argmin(apart))]
     point = services.Point(float(axes[0][i]), float(axes[1][j]), int(axes[2][k]))
     select(D=point.D, B=point.B, realization=point.realization)
@@ -202,7 +214,7 @@ def models_or_stop(key: str) -> list[str]:
 @st.fragment(run_every=0.5)
 def wait_for(name: str) -> None:
     """How far a job is; runs the page again once it is done."""
-    job = jobs.registry().get(name)
+    job = background.registry().get(name)
     if job is None:
         return
     if job.state == "failed":

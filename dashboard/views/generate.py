@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-import jobs
+import background
 import model_services as models
 import numpy as np
 import services
@@ -85,6 +85,7 @@ def save(ds) -> None:
 
 with widgets.explaining():
     store = widgets.choose_store()
+    widgets.settle_point(store)
     left, right = st.columns([1, 2], gap="large")
     with left, widgets.explaining():
         name = st.selectbox("Model", widgets.models_or_stop(store), key="model")
@@ -93,12 +94,12 @@ with widgets.explaining():
         job_name = f"{store}: lattices of {name}"
         st.session_state.generating = job_name
         if n:
-            jobs.start(job_name, lambda advance: models.generate(store, name, n, chosen, advance))
-        if job_name not in jobs.registry():
+            background.start(job_name, lambda advance: models.generate(store, name, n, chosen, advance))
+        if job_name not in background.registry():
             st.caption("Choose a method and press Generate.")
         widgets.wait_for(job_name)
     with right, widgets.explaining():
-        job = jobs.registry().get(st.session_state.get("generating", ""))
+        job = background.registry().get(st.session_state.get("generating", ""))
         if job is not None and job.state == "done":
             show(job.result)
     widgets.show_in_url()

@@ -5,7 +5,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-import jobs
+import background
 import model_services as models
 import services
 import streamlit as st
@@ -30,7 +30,7 @@ def scheduler() -> str:
         placeholder="empty: this machine's cores",
         help="tcp://127.0.0.1:8786 for one on this machine. Its workers must see the store under the same path.",
     )
-    return jobs.check_address(text, given) if text.strip() else ""
+    return background.check_address(text, given) if text.strip() else ""
 
 
 def encode(path: Path, target: str, advance: object) -> None:
@@ -45,7 +45,7 @@ def missing(key: str, address: str) -> None:
         st.markdown(f":material/{'check_circle' if name in present else 'pending'}: {title}")
     label = "Compute again" if set(GROUPS) <= set(present) else "Compute observables and defects"
     if st.button(label, type="primary", icon=":material/play_arrow:", key="analyse"):
-        jobs.start(f"{key}: analysis", lambda advance: analyse_store(path, progress=False), scheduler=address)
+        background.start(f"{key}: analysis", lambda advance: analyse_store(path, progress=False), scheduler=address)
     fit, _ = models.fitting(key) if find_spec("keras") else ({}, {})
     for name, target in fit.items():
         group = models.group_of(name)
@@ -54,13 +54,13 @@ def missing(key: str, address: str) -> None:
             f":material/{'check_circle' if group in present else 'pending'}: Latent vectors and errors of `{name}`"
         )
         if button.button("Encode", key=f"encode {name}", icon=":material/play_arrow:"):
-            jobs.start(f"{key}: model {name}", functools.partial(encode, path, target), scheduler=address)
+            background.start(f"{key}: model {name}", functools.partial(encode, path, target), scheduler=address)
 
 
 @st.fragment(run_every=1.0)
 def progress() -> None:
     """How far the jobs are, looked up every second without running the rest of the page."""
-    listed = jobs.registry()
+    listed = background.registry()
     for job in reversed(list(listed.values())):
         if job.state == "running":
             share = job.done / job.total if job.total else 0.0
@@ -83,8 +83,8 @@ with widgets.explaining():
         left, right = st.columns([3, 2], gap="large")
         with right, widgets.explaining():
             address = scheduler()
-        with left, widgets.explaining():
-            missing(store, address)
+            with left, widgets.explaining():
+                missing(store, address)
     st.subheader("Jobs")
     progress()
     widgets.show_in_url()

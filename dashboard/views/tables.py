@@ -1,6 +1,6 @@
 """Tables: the thesis' tables of these models on this ensemble, beside the published ones."""
 
-import jobs
+import background
 import model_services as models
 import pandas as pd
 import streamlit as st
@@ -56,12 +56,12 @@ def generated(key: str, names: tuple[str, ...], records: list) -> None:
     columns[1].button(
         "Generate",
         key="generate_table",
-        on_click=jobs.start,
+        on_click=background.start,
         args=(job_name, lambda advance: models.generated_components(records, names, int(n), advance)),
         help=f"The thesis has {THESIS_GENERATED}.",
     )
     widgets.wait_for(job_name)
-    job = jobs.registry().get(job_name)
+    job = background.registry().get(job_name)
     if job is not None and job.state == "done":
         show(tables.generated_table(records, job.result), "3.6 generated", TABLES["3.6 generated"][1])
 
@@ -82,7 +82,7 @@ with widgets.explaining():
             "Compute it",
             type="primary",
             icon=":material/play_arrow:",
-            on_click=jobs.start,
+            on_click=background.start,
             args=(job_name, lambda advance: models.evaluate(store, chosen, advance)),
         )
         widgets.wait_for(job_name)

@@ -9,6 +9,7 @@ import pytest
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 sys.path.insert(0, str(DASHBOARD))
 
+import model_services  # noqa: E402
 import streamlit as st  # noqa: E402
 
 from skylattice import Hamiltonian, testing  # noqa: E402
@@ -41,10 +42,20 @@ def make_store(path, *, write=True):
 
 @pytest.fixture(scope="session")
 def analysed(tmp_path_factory):
-    """Root folder with a store ``full`` and its results; read only."""
+    """Root folder with a store ``full``, a model ``tiny`` and the results of both; read only."""
+    from skylattice.vae import build, save
+
     root = tmp_path_factory.mktemp("root")
+    save(build("periodic", size=20, widths=(8, 8, 16), blocks=(1, 1, 1)), root / "tiny")
     analyse_store(make_store(root / "full.zarr"), progress=False)
+    model_services.encode(root / "full.zarr", str(root / "tiny"))
     return root
+
+
+@pytest.fixture(autouse=True)
+def no_shipped_models(monkeypatch):
+    """The shipped models take seconds to load: a tiny one does here."""
+    monkeypatch.setattr(model_services, "shipped", lambda: iter(()))
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ TIMEOUT = 120
 
 def open_page(name, **query):
     """A page as a browser would show it first."""
-    page = AppTest.from_file(str(DASHBOARD / "views" / f"{name}.py"), default_timeout=TIMEOUT)
+    page = AppTest.from_file(str(DASHBOARD / "app.py"), default_timeout=TIMEOUT)
+    if name != "ensemble":
+        page.switch_page(f"views/{name}.py")
     for key, value in query.items():
         page.query_params[key] = value
     return page.run()
@@ -36,7 +38,7 @@ def test_page__shows_data(name, full):
     page = open_page(name)
     assert not page.exception
     assert not page.error
-    assert page.query_params["store"] == ["full"]
+    assert page.query_params["store"] == "full"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -80,19 +82,17 @@ def test_page__of_a_store_with_one_lattice_shows_it(name, root):
 
 @pytest.mark.parametrize("name", ["reconstruction", "latent_space", "generate", "tables"])
 def test_page__without_keras_says_what_to_install(name, full, monkeypatch):
-    import importlib.util
+    import widgets
 
-    monkeypatch.setattr(importlib.util, "find_spec", lambda package: None)
+    monkeypatch.setattr(widgets, "find_spec", lambda package: None)
     page = open_page(name)
     assert not page.exception
     assert "pip install 'skylattice[vae]'" in text(page)
 
 
 @pytest.mark.parametrize("name", ["reconstruction", "latent_space", "generate", "tables"])
-def test_page__without_a_model_says_how_to_train_one(name, full, monkeypatch):
-    import model_services
-
-    monkeypatch.setattr(model_services, "shipped", lambda: iter(()))
+def test_page__without_a_model_says_how_to_train_one(name, root, monkeypatch):
+    monkeypatch.setenv("SKYLATTICE_DASHBOARD_SOURCE", str(make_store(root / "raw.zarr")))
     page = open_page(name)
     assert not page.exception
     assert "skylattice train" in text(page)
@@ -103,14 +103,14 @@ def test_url__that_names_a_path_or_nonsense_shows_the_first_store(name, full, tm
     outside = make_store(tmp_path / "outside.zarr")
     page = open_page(name, store=f"../{outside}", D="nan", B="1e999", realization="x")
     assert not page.exception
-    assert page.query_params["store"] == ["full"]
+    assert page.query_params["store"] == "full"
     assert "There is no store" in text(page)
 
 
 def test_url__reopens_the_same_lattice(full):
     page = open_page("lattice", store="full", D="0.4", B="0.1", realization="1")
     assert "D = 0.4, B = 0.1, realization 1" in text(page)
-    assert page.query_params["realization"] == ["1"]
+    assert page.query_params["realization"] == "1"
 
 
 def test_url__of_a_hole_moves_to_the_nearest_lattice(full):
@@ -165,12 +165,12 @@ def test_ensemble_page__without_results_offers_to_compute_them(root, monkeypatch
 def test_jobs_page__computes_what_is_missing(root, monkeypatch):
     import time
 
-    import jobs
+    import background
 
     monkeypatch.setenv("SKYLATTICE_DASHBOARD_SOURCE", str(make_store(root / "raw.zarr")))
     page = open_page("jobs")
     page.button("analyse").click().run()
-    (job,) = jobs.registry().values()
+    (job,) = background.registry().values()
     end = time.monotonic() + 60
     while job.state == "running" and time.monotonic() < end:
         time.sleep(0.05)

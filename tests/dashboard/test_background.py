@@ -3,7 +3,7 @@
 import threading
 import time
 
-import jobs
+import background
 import pytest
 from conftest import make_store
 
@@ -30,10 +30,10 @@ def test_job__runs_apart_and_reports_progress():
         release.wait(10)
         return "result"
 
-    job = jobs.start("a", work)
+    job = background.start("a", work)
     assert seen.wait(10)
     assert (job.state, job.done, job.total) == ("running", 1, 2)
-    assert jobs.start("a", work) is job, "one at a time"
+    assert background.start("a", work) is job, "one at a time"
     release.set()
     assert finish(job).result == "result"
     assert job.state == "done"
@@ -44,14 +44,14 @@ def test_job__that_fails_keeps_its_message(error):
     def work(advance):
         raise error
 
-    job = finish(jobs.start("a", work))
+    job = finish(background.start("a", work))
     assert job.state == "failed"
     assert "what to do" in job.message
 
 
 def test_analysis_job__writes_the_results(tmp_path):
     path = make_store(tmp_path / "e.zarr")
-    job = finish(jobs.start("analysis", lambda advance: analyse_store(path, progress=False)))
+    job = finish(background.start("analysis", lambda advance: analyse_store(path, progress=False)))
     assert job.state == "done", job.message
     assert (job.done, job.total) == (3, 3), "one task per point with lattices"
     assert "hexatic_order" in open_results(path, "observables")
@@ -65,7 +65,7 @@ def test_analysis_job__runs_on_a_scheduler_given_by_address(tmp_path):
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
     ) as cluster:
         address = cluster.scheduler_address
-        job = jobs.start("analysis", lambda advance: analyse_store(path, progress=False), scheduler=address)
+        job = background.start("analysis", lambda advance: analyse_store(path, progress=False), scheduler=address)
         assert finish(job).state == "done", job.message
         assert (job.done, job.total) == (3, 3)
         assert len(cluster.scheduler.transition_log) > 3, "the work went there"
@@ -78,7 +78,7 @@ def test_job__on_a_scheduler_that_is_not_there_says_so(monkeypatch):
         raise OSError("Timed out")
 
     monkeypatch.setattr(distributed, "Client", refuse)
-    job = finish(jobs.start("a", lambda advance: None, scheduler="tcp://127.0.0.1:1"))
+    job = finish(background.start("a", lambda advance: None, scheduler="tcp://127.0.0.1:1"))
     assert job.state == "failed"
     assert "dask scheduler" in job.message
 
@@ -87,7 +87,7 @@ def test_job__on_a_scheduler_that_is_not_there_says_so(monkeypatch):
     "address", ["tcp://127.0.0.1:8786", " tls://localhost:1 ", "tcp://[::1]:8786", "tcp://given:99"]
 )
 def test_address__of_this_machine_or_the_given_one_is_taken(address):
-    assert jobs.check_address(address, "tcp://given:99") == address.strip()
+    assert background.check_address(address, "tcp://given:99") == address.strip()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_address__of_this_machine_or_the_given_one_is_taken(address):
 )
 def test_address__of_any_other_machine_or_kind_is_refused(address):
     with pytest.raises(SkylatticeError):
-        jobs.check_address(address, "tcp://given:99")
+        background.check_address(address, "tcp://given:99")
 
 
 def test_watched__counts_tasks_of_its_own_block_only():
