@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from html import escape
+from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -13,7 +15,7 @@ from skylattice.defects import classify, detect, grains, order, table, triangula
 from skylattice.defects.lattice import of_spins
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.observables import energy, magnetization, phase, scalars, structure, topology, transform
-from skylattice.schema import require
+from skylattice.schema import SPIN_DIMS, require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +39,29 @@ class SkyAccessor:
 
     def __init__(self, ds: xr.Dataset) -> None:
         self._ds = ds
+
+    def __repr__(self) -> str:
+        """What the lattices are, and what can be asked of them; reads no spins."""
+        return "\n".join([self._summary(), *(f"  {name:22} {text}" for name, text in self._methods())])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td><code>.{name}</code></td><td>{escape(text)}</td></tr>" for name, text in self._methods()
+        )
+        style = "<style>.sky-methods td {text-align: left}</style>"
+        return f'{style}<b>{escape(self._summary())}</b><table class="sky-methods">{rows}</table>'
+
+    def _summary(self) -> str:
+        sizes = {str(dim): size for dim, size in self._ds.sizes.items()}
+        grid = " × ".join(f"{size} {dim}" for dim, size in sizes.items() if dim not in SPIN_DIMS) or "one lattice"
+        attrs = self._ds.attrs
+        interaction = f"{attrs['dmi']} DMI, handedness {attrs['handedness']:+d}" if "dmi" in attrs else "no Hamiltonian"
+        return f"Spin lattices of {sizes.get('y')} × {sizes.get('x')} sites: {grid}; {interaction}"
+
+    def _methods(self) -> list[tuple[str, str]]:
+        """Public methods with the first line of their docstrings, without the cross reference."""
+        found = [(name, getdoc(member)) for name, member in vars(type(self)).items() if not name.startswith("_")]
+        return [(name, (text or "").split("\n")[0].split(":")[0].rstrip(".")) for name, text in found]
 
     @property
     def hamiltonian(self) -> Hamiltonian:
