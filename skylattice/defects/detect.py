@@ -129,11 +129,12 @@ def _detect(spin: np.ndarray, field: np.ndarray, *, by_charge: bool) -> dict[str
     """Everything about the skyrmions of one lattice, by name."""
     from skylattice.kernels.detect import COLUMNS, detect
 
-    if np.isnan(spin[0, 0, 0]) and np.isnan(spin).all():
+    if np.isnan(spin[0, 0]).all() and np.isnan(spin).all():
         return {}
-    if not np.isfinite(spin).all():
+    wide = spin.astype(np.float64)
+    if not np.isfinite(wide.sum()):
         return {"status": STATUS["failed"]}
-    table, n_stripes, stripe_charge, charge = detect(spin.astype(np.float64), float(field), by_charge)
+    table, n_stripes, stripe_charge, charge = detect(wide, float(field), by_charge)
     columns = dict(zip(COLUMNS, table.T, strict=True))
     return {
         "n_skyrmions": len(table),

@@ -124,19 +124,23 @@ def _separate(against, group, label, site, sign, n_preimages):
     ny, nx = against.shape
     n_regions = label.max()
     charge, count = np.zeros(n_regions + 1, dtype=np.int64), np.zeros(n_regions + 1, dtype=np.int64)
-    preimages = np.zeros(ny * nx, dtype=np.int64)
     for k in range(n_preimages):
-        preimages[site[k]] += sign[k]
         region = label[site[k] // nx, site[k] % nx]
         charge[region] += sign[k]
         count[region] += 1
+    holds_more = (np.abs(charge) > 1) | ((charge == 0) & (count > 0))
+    if not holds_more.any():
+        return False
+
+    preimages = np.zeros(ny * nx, dtype=np.int64)
+    for k in range(n_preimages):
+        preimages[site[k]] += sign[k]
     group[:] = label
     free = n_regions + 1
-    for region in range(1, n_regions + 1):
-        if abs(charge[region]) > 1 or (charge[region] == 0 and count[region] > 0):
-            sites = np.flatnonzero(label.ravel() == region).astype(np.int32)
-            free = split_region(against, sites, preimages, group, free)
-    return free > n_regions + 1
+    for region in np.flatnonzero(holds_more):
+        sites = np.flatnonzero(label.ravel() == region).astype(np.int32)
+        free = split_region(against, sites, preimages, group, free)
+    return True
 
 
 @jit
@@ -185,26 +189,30 @@ def _measure_textures(spin, background, label, offset_y, offset_x, centre, table
     """Fill vorticity, polarity, helicity and texture of each region from its charge and its in-plane spins.
 
     Q = m p with p the sign of the core's S_z, and γ = m φ - Φ with φ the direction from the centre and Φ that of the
-    spin: equations (1.3) and (1.5) of the thesis.
+    spin: equations (1.3) and (1.5) of the thesis. Each spin adds sin θ exp(iγ) to the region's mean.
     """
     ny, nx = label.shape
     n = len(table)
-    phase, total = np.zeros((n, 2)), np.zeros(n)
+    phase, total = np.zeros(n, dtype=np.complex128), np.zeros(n)
     for y in range(ny):
         for x in range(nx):
             k = label[y, x] - 1
             if k < 0:
                 continue
-            phi = math.atan2(offset_y[y, x] - centre[k, 1], offset_x[y, x] - centre[k, 0])
-            phi *= -background * table[k, _Q]
-            cos, sin = math.cos(phi), math.sin(phi)
-            phase[k, 0] += cos * spin[y, x, 0] + sin * spin[y, x, 1]
-            phase[k, 1] += sin * spin[y, x, 0] - cos * spin[y, x, 1]
-            total[k] += math.hypot(spin[y, x, 0], spin[y, x, 1])
+            dx, dy = offset_x[y, x] - centre[k, 0], offset_y[y, x] - centre[k, 1]
+            r = math.sqrt(dx * dx + dy * dy)
+            if r == 0.0:  # no direction from the centre
+                continue
+            outward = complex(dx / r, dy / r if background * table[k, _Q] < 0 else -dy / r)
+            turned = complex(spin[y, x, 0], -spin[y, x, 1])
+            for _ in range(int(abs(table[k, _Q]))):
+                turned *= outward
+            phase[k] += turned
+            total[k] += math.sqrt(spin[y, x, 0] ** 2 + spin[y, x, 1] ** 2)
     for k in range(n):
         vorticity = -background * table[k, _Q]
-        coherent = math.hypot(phase[k, 0], phase[k, 1]) > COHERENT * total[k]
-        gamma = math.atan2(phase[k, 1], phase[k, 0])
+        coherent = abs(phase[k]) > COHERENT * total[k]
+        gamma = math.atan2(phase[k].imag, phase[k].real)
         table[k, _M], table[k, _P] = vorticity, -background
         table[k, _GAMMA] = gamma if coherent else np.nan
         table[k, _TEXTURE] = MIXED

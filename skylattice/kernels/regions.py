@@ -32,6 +32,12 @@ def depth(spin, background, out):
 
 
 @jit
+def wrapped(i, n):
+    """Index i in [0, n) if it is at most one step outside."""
+    return i + n if i < 0 else (i - n if i >= n else i)
+
+
+@jit
 def label_regions(group, label, offset_y, offset_x):
     """Label the regions of 4-connected sites of the same group on the torus, and unwrap each.
 
@@ -51,32 +57,30 @@ def label_regions(group, label, offset_y, offset_x):
     """
     ny, nx = group.shape
     label[:] = 0
-    queue = np.empty(ny * nx, dtype=np.int32)
+    queue = np.empty((ny * nx, 2), dtype=np.int32)
     percolates = np.zeros(ny * nx, dtype=np.bool_)
     n_regions = 0
-    for seed in range(ny * nx):
-        if group[seed // nx, seed % nx] == 0 or label[seed // nx, seed % nx] > 0:
-            continue
-        n_regions += 1
-        label[seed // nx, seed % nx] = n_regions
-        offset_y[seed // nx, seed % nx] = 0
-        offset_x[seed // nx, seed % nx] = 0
-        queue[0], head, tail = seed, 0, 1
-        while head < tail:
-            y, x = queue[head] // nx, queue[head] % nx
-            head += 1
-            for step_y, step_x in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-                v, u = (y + step_y) % ny, (x + step_x) % nx
-                if group[v, u] != group[y, x]:
-                    continue
-                to_y, to_x = offset_y[y, x] + step_y, offset_x[y, x] + step_x
-                if label[v, u] == 0:
-                    label[v, u] = n_regions
-                    offset_y[v, u], offset_x[v, u] = to_y, to_x
-                    queue[tail] = v * nx + u
-                    tail += 1
-                elif offset_y[v, u] != to_y or offset_x[v, u] != to_x:
-                    percolates[n_regions - 1] = True
+    for y0 in range(ny):
+        for x0 in range(nx):
+            if group[y0, x0] == 0 or label[y0, x0] > 0:
+                continue
+            n_regions += 1
+            label[y0, x0], offset_y[y0, x0], offset_x[y0, x0] = n_regions, 0, 0
+            queue[0, 0], queue[0, 1], head, tail = y0, x0, 0, 1
+            while head < tail:
+                y, x = queue[head, 0], queue[head, 1]
+                head += 1
+                for step_y, step_x in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+                    v, u = wrapped(y + step_y, ny), wrapped(x + step_x, nx)
+                    if group[v, u] != group[y, x]:
+                        continue
+                    to_y, to_x = offset_y[y, x] + step_y, offset_x[y, x] + step_x
+                    if label[v, u] == 0:
+                        label[v, u], offset_y[v, u], offset_x[v, u] = n_regions, to_y, to_x
+                        queue[tail, 0], queue[tail, 1] = v, u
+                        tail += 1
+                    elif offset_y[v, u] != to_y or offset_x[v, u] != to_x:
+                        percolates[n_regions - 1] = True
     return percolates[:n_regions].copy()
 
 
