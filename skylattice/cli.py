@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from skylattice import cli_report, cli_vae
@@ -53,7 +54,7 @@ def main() -> None:
     try:
         app()
     except SkylatticeError as error:
-        Console(stderr=True).print(f"[red]error[/red]: {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error[/red]: {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 

@@ -27,6 +27,8 @@ def store(tmp_path):
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_entry__opens_and_is_what_the_catalog_says(name):
+    if SHIPPED[name].driver == "skylattice_model":
+        pytest.importorskip("keras")
     SHIPPED[name].verify()
 
 
