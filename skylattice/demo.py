@@ -11,11 +11,14 @@ import xarray as xr
 
 from skylattice.analysis import analyse_store, to_table
 from skylattice.data import open_example
+from skylattice.errors import MissingExtraError
 from skylattice.io.importing import import_datasets
 from skylattice.io.store import open_ensemble
 from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
 from skylattice.report.lattice_figures import lattice_figure
 from skylattice.report.page import Page
+from skylattice.report.vae_figures import reconstruction_maps
+from skylattice.schema import PHASE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +88,7 @@ def write_page(
     )
     page.figure(phase_diagram(results["topological_charge"], title="Topological charge"))
     _add_real_lattice(page, imported, to_table(real))
+    _add_reconstructions(page, simulated, imported, results["phase"])
     page.heading("Numbers").text("One row per lattice; the same and more is in ensemble.csv beside this page.")
     page.table(table[_COLUMNS])
     table.to_csv(path.with_name("ensemble.csv"), index=False)
@@ -107,6 +111,31 @@ def _add_real_lattice(page: Page, store: Path, table: pd.DataFrame) -> None:
     page.figure(lattice_figure(spin.compute(), open_ensemble(store)["B"].item()))
     numbers = table[_COLUMNS[3:]].iloc[0]
     page.table(numbers.to_frame("value").rename_axis("quantity").reset_index())
+
+
+def _add_reconstructions(page: Page, simulated: Path, imported: Path, phase: xr.DataArray) -> None:
+    """Reconstruct every lattice with the shipped model; show some of the skyrmion lattices, and the real one."""
+    page.heading("Reconstruction").text(
+        "Each lattice passed through the shipped variational autoencoder: at 200×200, 120,000 numbers down to 500 and "
+        "back. From left to right: S_z of the lattice, of its reconstruction, and the squared error of each site."
+    )
+    try:
+        for store in (simulated, imported):
+            ds = open_ensemble(store)
+            errors = ds.sky.reconstruction()[["mse"]].compute()
+            is_shown = phase == PHASE["skyrmion"] if store == simulated else errors.mse.notnull()
+            shown = ds.assign(mse=errors.mse, is_shown=is_shown).sky.stack()
+            shown = shown.isel(sample=shown.is_shown.values)
+            if not shown.sizes["sample"]:
+                continue
+            page.text(f"{shown.sizes['sample']} skyrmion lattices, mean squared error {shown.mse.mean().item():.4f}.")
+            examples = shown.isel(sample=slice(None, None, -(-shown.sizes["sample"] // 3))).load()
+            numbers = zip(examples.D.values, examples.B.values, examples.mse.values, strict=True)
+            titles = [f"D={D:g}, B={B:g}, MSE {mse:.4f}," for D, B, mse in numbers]
+            output = examples.sky.reconstruct().spin
+            page.figure(reconstruction_maps(examples.spin, output, titles))
+    except MissingExtraError as error:
+        page.text(f"Left out: {error}")
 
 
 def _next_steps(store: Path) -> str:
