@@ -88,6 +88,15 @@ def save(
     ------
     ModelError
         If ``path`` exists and is not a model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skylattice.vae import build
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = save(build(size=20, widths=(4, 8), blocks=(1, 1)), f"{folder}/mine")
+    ...     load(path).spec.widths
+    (4, 8)
     """
     path = Path(path)
     if path.exists() and not (path / "model.json").is_file():
@@ -128,6 +137,11 @@ def load(path_or_name: str | os.PathLike[str] = DEFAULT_MODEL) -> VAE:
         If there is no such model, or the folder is damaged or not one of skylattice.
     MissingExtraError
         If Keras or its backend is not installed.
+
+    Examples
+    --------
+    >>> load("periodic").metadata["data"]["size"]
+    [200, 200]
     """
     folder = find(path_or_name)
     document = read_document(folder)

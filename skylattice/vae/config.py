@@ -43,6 +43,11 @@ class TrainConfig:
         See :func:`skylattice.vae.split_ensemble`.
     seed
         Of the split, the initial weights, the order, the augmentation and the sampling.
+
+    Examples
+    --------
+    >>> TrainConfig("ensemble.zarr", "run", epochs=40, model={"beta": 1e-4}).kl_ramp(10)
+    0.25
     """
 
     store: str

@@ -131,6 +131,13 @@ def split_ensemble(
     ------
     ModelError
         If no lattice is left to train on.
+
+    Examples
+    --------
+    >>> from skylattice import testing
+    >>> split = split_ensemble(testing.random(20, realizations=10), test=0.0, test_seeds=0.2)
+    >>> len(split.train), len(split.test_seeds)
+    (8, 2)
     """
     check_spin(ds["spin"])
     usable = usable_lattices(ds)

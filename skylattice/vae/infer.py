@@ -117,6 +117,13 @@ def encode(
         If the size does not fit, or the model was trained for another DMI symmetry.
     SchemaError
         If ``spin`` does not follow the schema.
+
+    Examples
+    --------
+    >>> from skylattice import Hamiltonian, testing
+    >>> ds = testing.planted_skyrmions([(10, 10)], size=20)
+    >>> encode(ds.spin, "periodic", Hamiltonian()).mu.sizes["latent"]
+    104
     """
     reference, turn = _prepare(spin, model, hamiltonian)
     latents = reference.spec.latents((spin.sizes["y"], spin.sizes["x"]))
@@ -138,6 +145,13 @@ def reconstruct(
     Returns
     -------
     Unit spins of the shape of ``spin``, float32, in the handedness of the input; NaN for holes. Lazy if ``spin`` is.
+
+    Examples
+    --------
+    >>> from skylattice import Hamiltonian, testing
+    >>> ds = testing.planted_skyrmions([(10, 10)], size=20).chunk()
+    >>> reconstruct(ds.spin, "periodic", Hamiltonian()).dtype
+    dtype('float32')
     """
     reference, turn = _prepare(spin, model, hamiltonian)
     sizes = {dim: spin.sizes[dim] for dim in SPIN_DIMS}
@@ -163,6 +177,14 @@ def reconstruction(
     ``(..., y, x)``, summed over the components, in [0, 4]; ``energy_difference`` ``(...)``, J per site, and
     ``cos_theta_difference`` ``(...)``, both output minus input. Compute it as a whole: the parts share the network's
     output.
+
+    Examples
+    --------
+    >>> from skylattice import Hamiltonian, testing
+    >>> ds = testing.planted_skyrmions([(10, 10)], size=20)
+    >>> errors = reconstruction(ds.spin, "periodic", Hamiltonian(), D=ds.D, B=ds.B)
+    >>> sorted(errors.data_vars)
+    ['cos_theta_difference', 'energy_difference', 'mse', 'squared_error']
     """
     from skylattice.observables.scalars import observables
 

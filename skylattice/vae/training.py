@@ -68,6 +68,18 @@ def train(
     -----
     UserWarning
         If the posterior has collapsed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from skylattice import testing
+    >>> ds = testing.random(20, realizations=8)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     options = {"widths": (4, 8), "blocks": (1, 1)}
+    ...     run = TrainConfig("memory", folder, model=options, epochs=1, batch_size=4, test=0.0)
+    ...     model = train(run, ds=ds)
+    >>> model.metadata["data"]["split"]["n_train"]
+    8
     """
     ds = _open(config.store) if ds is None else ds
     output = Path(config.output)
@@ -107,7 +119,7 @@ def train(
         )
     trained = _in_float32(model, run.best_arrays())
     metrics = {**evaluate(trained, ds, split, batch_size=config.batch_size), "epochs": run.epoch}
-    if metrics["is_collapsed"]:
+    if metrics["is_collapsed"] and config.kl_ramp(run.epoch - 1) > 0:  # before, there was nothing to collapse it
         warnings.warn(
             f"the posterior has collapsed: {metrics['kl']:.3g} nats per lattice are encoded. Lower beta, or give the "
             "KL weight a longer ramp.",
