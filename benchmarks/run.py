@@ -1,7 +1,7 @@
 """Run the benchmarks, keep a digest in benchmarks/results/, and put its table into the README.
 
-    python benchmarks/run.py [PYTEST ARGUMENTS]      run, and replace the digests of what ran
-    python benchmarks/run.py --table                 only write the README's table again
+python benchmarks/run.py [PYTEST ARGUMENTS]      run, and replace the digests of what ran
+python benchmarks/run.py --table                 only write the README's table again
 """
 
 from __future__ import annotations
