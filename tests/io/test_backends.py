@@ -27,7 +27,20 @@ def test_engine__has_the_options_of_open_run():
     assert all(engine[name].default == options[name].default for name in set(options) & set(engine))
 
 
-def test_engine__passes_its_options_on():
+def test_engine__passes_every_option_on(monkeypatch):
+    passed = {}
+
+    def record(path, **options):
+        passed.update(options)
+        return xr.Dataset()
+
+    monkeypatch.setattr("skylattice.io.uppasd.open_run", record)
+    options = {name: name for name in inspect.signature(open_run).parameters if name != "path"}
+    UppasdBackend().open_dataset(REAL_RUN, **options)
+    assert passed == options
+
+
+def test_engine__options_take_effect():
     ds = xr.open_dataset(REAL_RUN, engine="uppasd", D=0.25, dmi_sign="+", dtype="float64", drop_variables=["T"])
     assert (ds.D.item(), ds.attrs["handedness"], ds.spin.dtype) == (0.25, 1, "float64")
     assert "T" not in ds.coords

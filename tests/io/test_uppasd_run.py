@@ -273,6 +273,9 @@ def test_moment_file__gives_the_last_sample_or_the_chosen_one(tmp_path):
         ds = read_run(run / "moment.skx.out", step=step, dtype="float64")
         np.testing.assert_allclose(ds.spin.values[0, 0].reshape(2, 24, 3), spin[frame], atol=1e-8)
         assert ds.attrs["iteration"] == 100 * frame
+    assert open_run(run).attrs["source"].endswith("restart.skx.out")  # of a folder with both, the final state is meant
+    (run / "restart.skx.out").unlink()
+    assert open_run(run).attrs["source"].endswith("moment.skx.out")
 
 
 def test_ensembles__that_disagree_with_the_input_warn(tmp_path):

@@ -130,6 +130,16 @@ def test_broken_line__names_the_line(restart):
         spins_of(restart)
 
 
+def test_null_characters__are_not_taken_for_the_end_of_a_number(restart):
+    """What a crash leaves on disk; numpy would read 6.1\\0 as 6.1."""
+    content = bytearray(restart.read_bytes())
+    end = content.index(b"M_z\n") + 4 + 2 * 91 - 1
+    content[end - 8 : end] = bytes(8)
+    restart.write_bytes(content)
+    with pytest.raises(FormatError, match=r"restart.x.out:9: expected a row of 90 characters"):
+        spins_of(restart)
+
+
 @pytest.mark.parametrize("kept", [91, 91 * 3, 91 * 3 + 20, 91 * 10 - 8])
 def test_truncated_file__is_an_error_when_opened(restart, kept):
     content = restart.read_bytes()
