@@ -19,6 +19,9 @@ COMPARED = 50
 #: Modes along each direction that the distance of two lattices looks at: far beyond the Bragg peaks.
 _MODES = 12
 
+#: Room for the objects that a bad network makes: one for so few sites.
+SITES_PER_ROW = 8
+
 _SCALARS = ("topological_charge", "m_z", "energy", "temperature", "cos_theta_min")
 _COUNTS = ("n_skyrmions", "n_defects", "unexplained_charge")
 
@@ -38,7 +41,8 @@ def measure(ds: xr.Dataset, *, spin: str = "spin") -> xr.Dataset:
     wide; ``modes`` (sample, component, k), the low Fourier modes that :func:`nearest_distance` compares.
     """
     scalars = ds.sky.observables(spin=spin)[list(_SCALARS)]
-    counts = ds.sky.defects(spin=spin)[list(_COUNTS)]
+    rows = ds.sizes["y"] * ds.sizes["x"] // SITES_PER_ROW
+    counts = ds.sky.defects(spin=spin, max_skyrmions=rows)[list(_COUNTS)]
     artefacts = (ds.sky.cos_theta(spin=spin) < ARTEFACT_COS_THETA).sum(SITE_DIMS)
     power = ds.sky.structure_factor(spin=spin)
     result = xr.merge([scalars, counts], compat="override").assign(n_artefacts=artefacts).compute()

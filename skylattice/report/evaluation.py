@@ -285,16 +285,16 @@ def _known(ensemble: Ensemble, group: str, wanted: np.ndarray, model: str, data:
     return known if covered else None
 
 
-def _chunks(n: int) -> tuple[int, ...]:
-    """Batches of two sizes at most, 16 and 1: the backend compiles a network anew for each size."""
+def in_batches(lattices: xr.Dataset) -> xr.Dataset:
+    """Lattices in chunks of two sizes at most, 16 and 1: the backend compiles a network anew for each size."""
+    n = lattices.sizes["sample"]
     batches = n // _BATCH if n >= 4 * _BATCH else 0
-    return (_BATCH,) * batches + (1,) * (n - _BATCH * batches)
+    return lattices.assign(spin=lattices["spin"].chunk(sample=(_BATCH,) * batches + (1,) * (n - _BATCH * batches)))
 
 
 def _evaluate(ensemble: Ensemble, grid: xr.Dataset, model: Any, wanted: np.ndarray) -> xr.Dataset:
     """Latents and errors of the wanted lattices on the grid, NaN elsewhere."""
-    lattices = lattices_at(grid, wanted)
-    lattices = lattices.assign(spin=lattices["spin"].chunk(sample=_chunks(len(wanted))))
+    lattices = in_batches(lattices_at(grid, wanted))
     computed = lattices.sky.encode(model).assign(lattices.sky.reconstruction(model)[list(_ERRORS)]).compute()
     shape = [grid.sizes[dim] for dim in GRID_DIMS]
     result = {}

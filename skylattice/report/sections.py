@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skylattice.report import evaluation_figures, latent_figures, pictures, tables
-from skylattice.report.evaluation import Ensemble, Record
+from skylattice.report.evaluation import Ensemble, Record, in_batches
 from skylattice.report.page import Page
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def anomalies_section(report: Report) -> None:
     test = np.flatnonzero(record.is_test)
     train = np.flatnonzero(record.frame["part"].to_numpy() == "train")[:BASELINE_LATTICES]
     lattices = report.ensemble.ds.isel(sample=test).compute()
-    output = lattices.assign(spin=lattices["spin"].chunk(sample=16)).sky.reconstruct(report.models[record.name])["spin"]
+    output = in_batches(lattices).sky.reconstruct(report.models[record.name])["spin"]
     training = report.ensemble.ds["spin"].isel(sample=train).values if len(train) else None
     scores = anomaly_scores(lattices, output.compute(), training)
     if scores["is_defect"].nunique() < 2:
@@ -218,6 +218,7 @@ def latent_space_section(report: Report) -> None:
 
 def generation_section(report: Report) -> None:
     from skylattice.latent.generate import generate
+    from skylattice.latent.quality import SITES_PER_ROW
     from skylattice.report.generation import thesis_experiment
 
     if not report.n_generated:
@@ -243,6 +244,7 @@ def generation_section(report: Report) -> None:
         "generated_charge",
         latent_figures.component_by_charge(generated, averaged=False, title="Ẑ0 and charge of generated lattices"),
     )
+    rows = record.size[0] * record.size[1] // SITES_PER_ROW
     for method, relax in (("thesis", False), ("learned", True)):
         lattices = generate(
             record.latent_set(),
@@ -254,7 +256,7 @@ def generation_section(report: Report) -> None:
             hamiltonian=report.ensemble.ds.sky.hamiltonian,
             seed=report.seed,
         )
-        counts = lattices.sky.defects().compute()
+        counts = lattices.sky.defects(max_skyrmions=rows).compute()
         labels = [
             f"M_z, {d:.0f} defects on {n:.0f}" for d, n in zip(counts["n_defects"], counts["n_skyrmions"], strict=True)
         ]
