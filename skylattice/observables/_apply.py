@@ -30,6 +30,7 @@ def apply_to_lattices(
     output_dims: Sequence[str] = (),
     output_sizes: dict[str, int] | None = None,
     constants: Sequence[Any] = (),
+    dtype: type[np.generic] = np.float64,
 ) -> xr.DataArray:
     """Apply a kernel to each lattice: ``kernel(spin, *parameters, *constants)``.
 
@@ -45,6 +46,8 @@ def apply_to_lattices(
         Dims of a lattice's result, and the lengths of those that ``spin`` does not have.
     constants
         The same for all lattices.
+    dtype
+        Of the result.
     """
     return xr.apply_ufunc(
         partial(call_kernel, path, constants=tuple(constants)),
@@ -53,7 +56,7 @@ def apply_to_lattices(
         input_core_dims=[SPIN_DIMS, *[()] * len(parameters)],
         output_core_dims=[output_dims],
         dask="parallelized",
-        output_dtypes=[np.float64],
+        output_dtypes=[dtype],
         dask_gufunc_kwargs={"output_sizes": output_sizes} if output_sizes else None,
     )
 

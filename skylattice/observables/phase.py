@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from skylattice.schema import SPIN_DIMS, check_spin, label
+from skylattice.observables._apply import apply_to_lattices
+from skylattice.schema import check_spin, label
 
 
 def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
@@ -48,15 +49,5 @@ def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
     >>> phase(testing.spiral(turns=4, size=64).spin).values.item()
     1
     """
-    from skylattice.kernels.phase import phase as kernel  # compiles; keep `import skylattice` fast
-
     check_spin(spin)
-    flags = xr.apply_ufunc(
-        kernel,
-        spin,
-        xr.DataArray(B).astype(np.float64),
-        input_core_dims=[SPIN_DIMS, ()],
-        dask="parallelized",
-        output_dtypes=[np.int8],
-    )
-    return label(flags, "phase")
+    return label(apply_to_lattices("phase.phase", spin, B, dtype=np.int8), "phase")
