@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,15 +204,28 @@ def ensemble(key: str) -> xr.Dataset:
         ) from error
 
 
-@st.cache_data(ttl=FRESH, max_entries=16, show_spinner=False)
-def _status(_ds: xr.Dataset, source: Source, version: int) -> xr.DataArray:
+@st.cache_data(max_entries=16, show_spinner=False)
+def _status(_ds: xr.Dataset, source: Source, version: int, changed: int) -> xr.DataArray:
     return _ds["status"].compute(scheduler="synchronous")
+
+
+def _last_change(source: Source) -> int:
+    """Changes when a lattice's status is written: zarr renames a new file into the folder of the chunk."""
+    if source.path is None:
+        return int(time.monotonic() / FRESH)
+    folders = (folder for folder, _, _ in os.walk(source.path / "status"))
+    return max((os.stat(folder).st_mtime_ns for folder in folders), default=0)
 
 
 def status(key: str) -> xr.DataArray:
     """State of every lattice, dims (D, B, realization)."""
     chosen = source(key)
-    return _status(ensemble(key), chosen, chosen.version)
+    try:
+        return _status(ensemble(key), chosen, chosen.version, _last_change(chosen))
+    except SkylatticeError:
+        raise
+    except _DAMAGE as error:
+        raise StoreError(f"{chosen.location}: its status cannot be read ({type(error).__name__}: {error}).") from error
 
 
 def groups(key: str) -> list[str]:
@@ -240,8 +254,8 @@ def _scalars_of(location: str, group: str, version: int) -> xr.Dataset:
     return results[names].drop_vars("T", errors="ignore").load(scheduler="synchronous")
 
 
-@st.cache_data(ttl=FRESH, max_entries=16, show_spinner=False)
-def _merged(_status: xr.DataArray, source: Source, versions: tuple[tuple[str, int], ...]) -> xr.Dataset:
+@st.cache_data(max_entries=16, show_spinner=False)
+def _merged(_status: xr.DataArray, source: Source, changed: int, versions: tuple[tuple[str, int], ...]) -> xr.Dataset:
     merged = _status.to_dataset(name="status").drop_vars("T", errors="ignore")
     for group, version in versions:
         found = _scalars_of(source.location, group, version)
@@ -260,7 +274,8 @@ def scalars(key: str) -> xr.Dataset:
     if chosen.path is None:
         return status(key).to_dataset(name="status")
     names = [name for name in groups(key) if name in ("observables", "defects") or name.startswith("models/")]
-    return _merged(status(key), chosen, tuple(zip(names, versions(key, names), strict=True)))
+    known = tuple(zip(names, versions(key, names), strict=True))
+    return _merged(status(key), chosen, _last_change(chosen), known)
 
 
 def quantities(ds: xr.Dataset) -> dict[str, str]:
@@ -285,11 +300,6 @@ def table(key: str) -> pd.DataFrame:
     """One row per lattice that is done, with every scalar."""
     ds = scalars(key)
     return _table(ds, source(key), tuple(map(str, ds.data_vars)))
-
-
-def done_points(key: str) -> np.ndarray:
-    """Which (D, B) points have a lattice: bool, dims (D, B)."""
-    return (status(key) == STATUS["done"]).any("realization").values
 
 
 @st.cache_data(max_entries=_LATTICES, show_spinner=False)

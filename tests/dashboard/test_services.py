@@ -246,3 +246,11 @@ def test_save__makes_realizations_of_equal_points(root):
     assert written["status"].sum() == 3
     np.testing.assert_array_equal(written.spin.sel(D=0.4, B=0.1).values, spin[[0, 2]])
     assert os.fspath(root / "out.zarr") == written.attrs["store"]
+
+
+def test_status__follows_a_store_that_is_being_filled(root):
+    path = make_store(root / "growing.zarr", write=False)
+    assert services.status("growing").sum() == 0
+    write_point(path, D=0.4, B=0.15, spin=lattice(7)[None])
+    assert services.status("growing").sum() == 1
+    assert services.scalars("growing")["status"].sum() == 1
