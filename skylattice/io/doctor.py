@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -253,10 +252,15 @@ def _examine_store(path: Path) -> Diagnosis:
     """A zarr group."""
     from skylattice.io.store import info
 
-    diagnosis = Diagnosis(path, "ensemble store")
-    with diagnosis.recording(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # zarr's remarks about foreign groups; what matters is an error
-        facts = info(path)
+    diagnosis = Diagnosis(path, "zarr group")
+    with diagnosis.recording():
+        try:
+            facts = info(path)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # zarr's, for metadata that makes no sense
+            if isinstance(error, SkylatticeError):
+                raise
+            raise LocatedError(path, f"expected zarr metadata, found {error!r}.", "Restore it from a copy.") from None
+        diagnosis.kind = "ensemble store"
         lattices = ", ".join(f"{number} {status}" for status, number in facts["lattices"].items() if number)
         diagnosis.summary = (
             f"{len(facts['D'])} × {len(facts['B'])} points (D × B), {facts['realizations']} realizations of "

@@ -192,9 +192,19 @@ def test_store__of_a_newer_version_is_an_error(tmp_path):
     assert "99" in texts(diagnose(store), "error")[0]
 
 
-def test_foreign_zarr__is_an_error(tmp_path):
-    xr.Dataset({"a": ("x", [1.0, 2.0])}).to_zarr(tmp_path / "foreign.zarr", consolidated=False)
-    assert not diagnose(tmp_path / "foreign.zarr").ok
+@pytest.mark.parametrize("attrs", [{}, {"format_version": 1}], ids=str)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_foreign_zarr__is_an_error(tmp_path, attrs, zarr_format):
+    ds = xr.Dataset({"spin": ("x", [1.0, 2.0])}, attrs=attrs)
+    ds.to_zarr(tmp_path / "foreign.zarr", consolidated=False, zarr_format=zarr_format)
+    diagnosis = diagnose(tmp_path / "foreign.zarr")
+    assert (diagnosis.kind, diagnosis.ok) == ("zarr group", False)
+
+
+@pytest.mark.parametrize("metadata", ["{garbage", "[]", "{}", '{"zarr_format": 3}', '{"zarr_format": 7}', ""])
+def test_damaged_zarr_metadata__is_an_error(tmp_path, metadata):
+    (tmp_path / "zarr.json").write_text(metadata)
+    assert not diagnose(tmp_path).ok
 
 
 def test_diagnosis__loads_no_kernels():
