@@ -82,8 +82,9 @@ class PeriodicEncoder(_Network):
             )
         # The heads stay in float32 under mixed precision: log σ² spans decades, and μ is the result.
         self.local_head = layers.Dense(2 * spec.cell_latents, dtype="float32", name="local_head")
-        self.pooled = layers.Dense(2 * spec.widths[-1], activation="silu", dtype="float32", name="pooled")
-        self.global_head = layers.Dense(2 * spec.global_latent, dtype="float32", name="global_head")
+        if spec.global_latent:
+            self.pooled = layers.Dense(2 * spec.widths[-1], activation="silu", dtype="float32", name="pooled")
+            self.global_head = layers.Dense(2 * spec.global_latent, dtype="float32", name="global_head")
 
     def call(self, spin: Any, parameters: Any, training: bool = False) -> tuple[Any, Any]:
         """μ and log σ², shape ``(batch, latents)``."""
@@ -115,7 +116,8 @@ class PeriodicDecoder(_Network):
         policy = self.dtype_policy
         factors, levels = _factors(len(spec.widths)), len(spec.widths)
         self.modulated = spec.global_latent > 0 or spec.condition
-        self.modulator = keras.layers.Dense(2 * spec.widths[-1], activation="silu", dtype=policy, name="modulator")
+        if self.modulated:
+            self.modulator = keras.layers.Dense(2 * spec.widths[-1], activation="silu", dtype=policy, name="modulator")
         self.entry = PeriodicConv(spec.widths[-1], dtype=policy, name="entry")
         self.stages, self.exits, self.unfolds = [], [], []
         for level in reversed(range(levels)):

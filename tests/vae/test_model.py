@@ -59,6 +59,15 @@ def test_periodic__decoder_is_equivariant_to_cells(tiny_model):
     np.testing.assert_allclose(shifted, np.roll(decode(local), (20, -20), axis=(1, 2)), atol=1e-5)
 
 
+@pytest.mark.parametrize("condition", [False, True])
+def test_periodic__works_without_a_global_part(condition):
+    model = awaken(build("periodic", size=20, global_latent=0, condition=condition, **TINY))
+    mu, _ = model.encode(lattices((20, 40)), PARAMETERS)
+    assert mu.shape == (1, 10)
+    assert model.split_latent(mu, size=(20, 40))[1].shape == (1, 0)
+    assert model.decode(mu, PARAMETERS, size=(20, 40)).shape == (1, 20, 40, 3)
+
+
 def test_periodic__global_part_modulates_the_decoder(tiny_model):
     z = np.zeros((2, tiny_model.spec.latents((20, 20))), np.float32)
     z[1, -100:] = 1
