@@ -63,7 +63,7 @@ def anomaly_scores(spins: xr.Dataset, output: xr.DataArray, training: np.ndarray
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def score_detectors(table: pd.DataFrame, *, resamples: int = 200, seed: int = 0) -> pd.DataFrame:
+def score_detectors(table: pd.DataFrame, *, resamples: int = 100, seed: int = 0) -> pd.DataFrame:
     """Area under the ROC curve and average precision of each score of :func:`anomaly_scores`.
 
     Intervals resample lattices, whose skyrmions are not independent. ``prevalence``, the share of defects, is the

@@ -1,0 +1,113 @@
+"""The whole report on lattices so few and models so untrained that its numbers mean nothing, but all of it is made."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from skylattice import testing
+from skylattice.analysis import analyse_store
+from skylattice.errors import StoreError
+from skylattice.io.importing import import_datasets
+from skylattice.io.results import open_results
+from skylattice.report import evaluation
+from skylattice.report.build import build_report
+from skylattice.report.evaluation import evaluate_model, open_lattices
+
+pytest.importorskip("keras")
+pytest.importorskip("plotly")
+
+QUICK = {"n_generated": 5, "n_quality": 5, "n_shown": 3}
+
+
+def planted(D, B, seed):
+    """4×4 skyrmions on a 60×60 lattice, off their places, as one lattice at (D, B)."""
+    rng = np.random.default_rng(seed)
+    x, y = np.meshgrid(np.arange(4) * 15, np.arange(4) * 15)
+    centres = np.c_[(x + 7.5 * (np.arange(4) % 2)[:, None]).ravel(), y.ravel()] + rng.normal(0, 1.2, (16, 2))
+    return testing.planted_skyrmions(centres, radius=3.4 - 4 * (B - 0.12), size=60, D=D, B=B)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("report") / "planted.zarr"
+    grid = [(D, B) for D in (0.45, 0.5, 0.55) for B in (0.12, 0.14, 0.16)]
+    import_datasets([planted(D, B, k) for k, (D, B) in enumerate(grid)], path, progress=False)
+    analyse_store(path, progress=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    from skylattice.vae import build, save
+
+    folder = tmp_path_factory.mktemp("models")
+    return [
+        save(build("periodic", size=60, latent=200, beta=beta, widths=(4, 4, 8), blocks=(1, 1, 1)), folder / name)
+        for name, beta in (("first", 5e-5), ("second", 1e-4))
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(store, models, tmp_path_factory):
+    return build_report(store, models, tmp_path_factory.mktemp("page") / "index.html", **QUICK)
+
+
+def test_report__has_every_section_and_needs_no_network(page):
+    text = page.read_text()
+    for title in ("Reconstruction", "Latent space", "Generating lattices", "How good generated lattices are"):
+        assert f"<h2>{title}</h2>" in text
+    assert "Left out" not in text
+    assert 'src="http' not in text
+    assert "Nothing." in text
+
+
+def test_report__tables_lie_beside_it_with_the_thesis_numbers(page):
+    table = pd.read_csv(page.parent / "tables" / "reconstruction.csv").set_index("model")
+    assert table["thesis MSE"].to_dict() == {"first": 0.0318, "second": 0.0361}
+    quality = pd.read_csv(page.parent / "tables" / "generation_quality.csv").set_index("lattices")
+    assert {"data", "learned, relaxed", "thesis", "random spins, relaxed"} <= set(quality.index)
+    assert (quality["n"].drop("data") == 5).all()
+
+
+def test_report__again_computes_nothing_anew(store, models, page, tmp_path, monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(evaluation, "_evaluate", refuse)
+    monkeypatch.setattr(evaluation, "_thesis_count", refuse)
+    monkeypatch.setattr("skylattice.report.generation._rows", refuse)
+    again = build_report(store, models, tmp_path / "again.html", **QUICK)
+    for name in ("generation_quality", "components"):
+        first, second = (pd.read_csv(p.parent / "tables" / f"{name}.csv") for p in (page, again))
+        pd.testing.assert_frame_equal(first, second)
+
+
+def test_report__names_a_model_that_is_not_there(store, tmp_path):
+    text = build_report(store, [tmp_path / "gone"], tmp_path / "r.html", **QUICK).read_text()
+    assert "Model gone" in text
+    assert "no model could be used" in text
+
+
+def test_evaluation__errors_are_the_accessors(store, models):
+    ensemble = open_lattices(store)
+    record = evaluate_model(ensemble, models[0])
+    expected = ensemble.ds.sky.reconstruction(models[0]).mse.compute()
+    np.testing.assert_allclose(record.frame["mse"], expected, rtol=1e-5)
+    assert (record.frame["part"] == "both").all()
+    assert open_results(store, "models/first")["mu"].dims == ("D", "B", "realization", "latent")
+
+
+def test_evaluation__of_another_model_by_the_same_name_is_made_anew(store, models, tmp_path):
+    from skylattice.vae import build, save
+
+    ensemble = open_lattices(store)
+    before = evaluate_model(ensemble, models[1])
+    options = {"size": 60, "latent": 200, "widths": (4, 4, 8), "blocks": (1, 1, 1)}
+    other = save(build("periodic", seed=5, **options), tmp_path / "second")
+    assert abs(evaluate_model(ensemble, other).mu - before.mu).max() > 1e-3
+
+
+def test_lattices__of_a_store_that_was_not_analysed_say_so(tmp_path):
+    import_datasets([planted(0.5, 0.12, 0)], tmp_path / "raw.zarr", progress=False)
+    with pytest.raises(StoreError, match="skylattice analyse"):
+        open_lattices(tmp_path / "raw.zarr")

@@ -1,0 +1,58 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from skylattice import testing
+from skylattice.errors import SchemaError
+from skylattice.report.panels import Panel, error_panel, mesh_of_lattice, panel_grid
+from skylattice.report.pictures import Shown, artefacts, choose, generated
+
+pytest.importorskip("plotly")
+
+
+def lattice():
+    return testing.hexagonal_ensemble(columns=6, rows=6, spacing=10).isel(D=0, B=0).rename(realization="sample")
+
+
+def test_panel__is_drawn_in_steps_of_its_colour_scale():
+    figure = panel_grid([[Panel(np.array([[-1.0, 0.0], [0.5, 1.0]]))]])
+    np.testing.assert_array_equal(figure.data[0].z, [[-127, 0], [64, 127]])
+
+
+def test_error_panel__is_logarithmic():
+    figure = panel_grid([[error_panel(np.array([[0.0, 0.01], [0.1, 1.0]]), "", (0.01, 1.0))]])
+    np.testing.assert_array_equal(figure.data[0].z, [[-127, -127], [0, 127]])
+
+
+def test_panel__draws_the_defects_of_its_mesh():
+    ds = lattice().isel(sample=2)
+    mesh = mesh_of_lattice(ds.spin, float(ds.B))
+    _, _, fewer, more = panel_grid([[Panel(ds.spin[..., 2].values, mesh=mesh)]]).data
+    assert len(fewer.x) + len(more.x) == ds.sky.defects().n_defects.item()
+
+
+def test_panel_grid__needs_rows_of_one_length():
+    with pytest.raises(SchemaError, match=r"\[1, 2\]"):
+        panel_grid([[None], [None, None]])
+
+
+def test_choose__goes_from_the_fewest_to_the_most_defects():
+    frame = pd.DataFrame({"n_defects": [7, 0, 3, 12, 5]})
+    assert choose(frame, 3).tolist() == [1, 4, 3]
+    assert choose(frame, 9).tolist() == [1, 2, 4, 0, 3]
+
+
+def test_artefacts__puts_the_planted_one_in_the_middle():
+    ds = lattice().isel(sample=[0, 1]).drop_vars("planted")
+    output = ds.copy(deep=True)
+    output.spin.values[1, 3, 55] = -output.spin.values[1, 3, 55]
+    figure = artefacts(Shown(["A", "B"], ds, output, [None, None]), n=1)
+    residual = figure.data[2].z
+    assert np.unravel_index(np.argmax(residual), residual.shape) == (residual.shape[0] // 2, residual.shape[1] // 2)
+
+
+def test_generated__leaves_empty_places_at_the_end():
+    ds = lattice().isel(sample=[0, 1, 2]).drop_vars("planted")
+    ds = ds.assign_coords(B=("sample", np.full(3, float(ds.B))))
+    figure = generated(ds, ["a", "b", "c"], title="t")
+    assert sum(trace.type == "heatmap" for trace in figure.data) == 6
