@@ -70,7 +70,8 @@ with widgets.explaining():
     store = widgets.choose_store()
     widgets.settle_point(store)
     widgets.show_in_url()
-    chosen = tuple(st.multiselect("Models", widgets.models_or_stop(store), default=widgets.models_or_stop(store)))
+    names = widgets.models_or_stop(store)
+    chosen = tuple(st.multiselect("Models", names, default=names[:1], key="models"))
     if not chosen:
         st.info("Choose at least one model.")
         st.stop()
