@@ -100,9 +100,10 @@ class Entry:
             found["checksum"] = checksum(self.path)
         different = {key: value for key, value in found.items() if key in self.metadata and self.metadata[key] != value}
         if different:
+            stated = {key: self.metadata[key] for key in different}
             raise StoreError(
-                f"{self.source}: expected { ({key: self.metadata[key] for key in different}) } as entry {self.name!r} of "
-                f"the catalog says, found {different}. Copy the store again, or renew its entry: skylattice catalog add."
+                f"{self.source}: expected {stated} as entry {self.name!r} of the catalog says, found {different}. "
+                "Copy the store again, or renew its entry: skylattice catalog add."
             )
 
 
