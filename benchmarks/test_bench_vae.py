@@ -22,20 +22,21 @@ def ensemble():
 
 
 def bare_predict(spin):
-    """Batched ``model.predict`` of the same network on an array."""
+    """Batched ``model.predict`` of the same network on an array, as a call without arguments."""
     from skylattice.vae import build
     from skylattice.vae._keras import jit_compile
 
     model = build("periodic")
     model.compile(jit_compile=jit_compile())
     inputs = {"spin": spin, "parameters": np.zeros((len(spin), 2), np.float32)}
-    model.predict(inputs, batch_size=BATCH, verbose=0)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        model.predict(inputs, batch_size=BATCH, verbose=0)
-        times.append(time.perf_counter() - start)
-    return LATTICES / np.median(times)
+    return lambda: model.predict(inputs, batch_size=BATCH, verbose=0)
+
+
+def seconds(f):
+    """Time of one call."""
+    start = time.perf_counter()
+    f()
+    return time.perf_counter() - start
 
 
 def test_reconstruct_against_bare_predict(benchmark, rate, ensemble):
@@ -47,8 +48,11 @@ def test_reconstruct_against_bare_predict(benchmark, rate, ensemble):
     def run():
         return chunked.sky.reconstruct(model).spin.compute(scheduler="threads")
 
-    lattices = rate(run, operations=LATTICES, unit="lattices/s", rounds=3)
-    benchmark.extra_info["ratio"] = lattices / bare_predict(ensemble.spin.values[0, 0])
+    bare = bare_predict(ensemble.spin.values[0, 0])
+    bare()
+    rate(run, operations=LATTICES, unit="lattices/s", rounds=3)
+    pairs = [(seconds(bare), seconds(run)) for _ in range(5)]  # in turn: other load on the machine hits both
+    benchmark.extra_info["ratio"] = float(np.median([plain / ours for plain, ours in pairs]))
     benchmark.extra_info["baseline"] = "model.predict on arrays in memory"
     np.testing.assert_allclose(np.linalg.norm(run()[0, 0, 0], axis=-1), 1, atol=1e-5)
 
@@ -89,7 +93,5 @@ def test_memory_of_reconstruction_errors(benchmark, lattices):
     result = benchmark.pedantic(run, rounds=1)
     benchmark.extra_info["peak_MiB"] = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
-    assert (
-        benchmark.extra_info["peak_MiB"] < 120
-    )  # 128 lattices alone are 59 MiB in float32, and twice that with outputs
+    assert benchmark.extra_info["peak_MiB"] < 50  # 128 lattices are 59 MiB, and their reconstructions as much
     assert np.isfinite(result.mse).all()
