@@ -21,7 +21,6 @@ RECIPES = Path(__file__).parent / "recipes"
 STAGES = {
     "periodic": ("periodic-100", "periodic-200"),
     "periodic-1.25e-05": ("periodic-100", "periodic-200", "periodic-1.25e-05"),
-    "periodic-0.0002": ("periodic-100", "periodic-200", "periodic-0.0002"),
 }
 
 #: The ensembles: skyrmion lattices at T = 0.006 over D 0.35 … 0.6 and B 0.3 … 0.65 D².
