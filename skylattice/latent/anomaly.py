@@ -71,22 +71,25 @@ def score_detectors(table: pd.DataFrame, *, resamples: int = 100, seed: int = 0)
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    lattices = [part for _, part in table.groupby("lattice")]
+    lattice = table["lattice"].to_numpy()
+    members = np.split(np.arange(len(table)), np.flatnonzero(np.diff(lattice)) + 1)  # rows of a lattice are together
+    truth = table["is_defect"].to_numpy(dtype=bool)
     rows = []
     for name in table.columns.drop(["lattice", "is_defect"]):
         row: dict[str, str | float | Estimate] = {"detector": name}
         for column, metric in (("roc_auc", roc_auc_score), ("average_precision", average_precision_score)):
-            statistic = partial(_detection, lattices, name, metric)
-            row[column] = bootstrap(statistic, np.arange(len(lattices)), resamples=resamples, seed=seed)
+            statistic = partial(_detection, members, truth, table[name].to_numpy(), metric)
+            row[column] = bootstrap(statistic, np.arange(len(members)), resamples=resamples, seed=seed)
         rows.append({**row, "prevalence": float(table["is_defect"].mean()), "n_skyrmions": len(table)})
     return pd.DataFrame(rows)
 
 
-def _detection(lattices: list[pd.DataFrame], name: str, metric: Callable[..., float], chosen: np.ndarray) -> float:
+def _detection(
+    members: list[np.ndarray], truth: np.ndarray, score: np.ndarray, metric: Callable[..., float], chosen: np.ndarray
+) -> float:
     """A metric of one score over the skyrmions of chosen lattices; NaN where all or none are defects."""
-    truth = np.concatenate([lattices[k]["is_defect"].to_numpy(dtype=bool) for k in chosen])
-    score = np.concatenate([lattices[k][name].to_numpy() for k in chosen])
-    return float(metric(truth, score)) if 0 < truth.sum() < len(truth) else np.nan
+    rows = np.concatenate([members[k] for k in chosen])
+    return float(metric(truth[rows], score[rows])) if 0 < truth[rows].sum() < len(rows) else np.nan
 
 
 def _read(image: np.ndarray, x: np.ndarray, y: np.ndarray, width: float) -> np.ndarray:

@@ -23,7 +23,7 @@ def planted(D, B, seed):
     """4×4 skyrmions on a 60×60 lattice, off their places, as one lattice at (D, B)."""
     rng = np.random.default_rng(seed)
     x, y = np.meshgrid(np.arange(4) * 15, np.arange(4) * 15)
-    centres = np.c_[(x + 7.5 * (np.arange(4) % 2)[:, None]).ravel(), y.ravel()] + rng.normal(0, 1.2, (16, 2))
+    centres = np.c_[(x + 7.5 * (np.arange(4) % 2)[:, None]).ravel(), y.ravel()] + rng.normal(0, 2.5, (16, 2))
     return testing.planted_skyrmions(centres, radius=3.4 - 4 * (B - 0.12), size=60, D=D, B=B)
 
 
