@@ -11,7 +11,7 @@ import xarray as xr
 
 from skylattice.errors import ModelError, SchemaError
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.latent.prior import LatentSet, fit_prior
+from skylattice.latent.prior import LatentSet
 from skylattice.schema import COMPONENT, COMPONENTS, FORMAT_VERSION, SPIN_DIMS, label_dataset, require
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _learned(
     latents: LatentSet, wanted: Any, rng: np.random.Generator, *, around: int | None, novelty: float | None
 ) -> Drawn:
     D, B = wanted
-    return fit_prior(latents).sample(D, B, novelty=NOVELTY if novelty is None else novelty, rng=rng), D, B
+    return latents.prior.sample(D, B, novelty=NOVELTY if novelty is None else novelty, rng=rng), D, B
 
 
 _DRAW: dict[str, Callable[..., Drawn]] = {

@@ -15,6 +15,7 @@ References
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -58,6 +59,11 @@ class LatentSet:
 
     def __len__(self) -> int:
         return len(self.mu)
+
+    @cached_property
+    def prior(self) -> LatentPrior:
+        """The density learned from them, by :func:`fit_prior`, once."""
+        return fit_prior(self)
 
     def __getitem__(self, index: np.ndarray) -> LatentSet:
         parts = {name: getattr(self, name)[index] for name in ("mu", "log_var", "D", "B")}

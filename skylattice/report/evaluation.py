@@ -121,6 +121,7 @@ class Record:
         """The same for the torus-averaged latents."""
         return self.pca(averaged=True).transform(self.vectors(True))
 
+    @cached_property
     def latent_set(self) -> LatentSet:
         """Latents of the training lattices, to generate from."""
         chosen = self.is_train

@@ -55,7 +55,7 @@ def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int
     """The quality table: one row for the data, one per method with and without a quench, one for a quench alone.
 
     Columns are those of :meth:`skylattice.latent.quality.Reference.row`. Times are wall times per lattice under Dask's
-    configuration of the moment, networks loaded; the data's is that of their simulation from random spins.
+    configuration of the moment, networks loaded and the prior fitted; the data's is that of their simulation from random spins.
     """
 
     def compute() -> xr.Dataset:
@@ -73,7 +73,7 @@ def _identity(ensemble: Ensemble, record: Record) -> tuple[Any, ...]:
 
 def _generate(ensemble: Ensemble, record: Record, model: VAE, n: int, method: str, **options: Any) -> xr.Dataset:
     return generate(
-        record.latent_set(),
+        record.latent_set,
         model,
         n,
         method=cast(Generation, method),

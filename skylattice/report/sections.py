@@ -247,7 +247,7 @@ def generation_section(report: Report) -> None:
     rows = record.size[0] * record.size[1] // SITES_PER_ROW
     for method, relax in (("thesis", False), ("learned", True)):
         lattices = generate(
-            record.latent_set(),
+            record.latent_set,
             report.network(record.name),
             8 if method == "thesis" else 4,
             method=method,  # type: ignore[arg-type]
