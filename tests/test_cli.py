@@ -1,6 +1,8 @@
 """The command, run as a person runs it."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,12 +16,13 @@ from skylattice.simulation.ensemble import simulate_ensemble
 from skylattice.simulation.schedule import Schedule
 
 RUN = "tests/data/uppasd/N64_D0.50_B0.125_s12"
+COMMAND = Path(sys.executable).with_name("skylattice")  # of this environment, whatever PATH says
 SHORT = "--size 16 --T 0.1 --steps 3 --sweeps 2"
 
 
 def skylattice(*arguments):
     """Exit code and everything printed, of a real process."""
-    done = subprocess.run(["skylattice", *map(str, arguments)], capture_output=True, text=True, check=False)
+    done = subprocess.run([COMMAND, *map(str, arguments)], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -85,7 +85,7 @@ def skyrmions(
     >>> ds = testing.planted_skyrmions([(10.25, 20.5), (63.0, 40.0)], radius=6)
     >>> found = skyrmions(ds.spin, ds.B)
     >>> found.n_skyrmions.item(), found.x.values.ravel()[:2].round(1)
-    (2.0, array([10.3, 63. ]))
+    (2.0, array([10.2, 63. ]))
     """
     from skylattice.kernels.detect import COLUMNS
 

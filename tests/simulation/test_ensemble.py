@@ -75,9 +75,14 @@ def test_ensemble__run_again_simulates_nothing(reference, monkeypatch):
 
 def test_ensemble__interrupted_resumes_to_the_same_bits(tmp_path):
     """A real Ctrl-C to a real command, after the first of twelve points."""
-    store, grid = tmp_path / "interrupted.zarr", "--D 0.4,0.5 --B 0.05:0.3:0.05 -n 2 --size 48 --threads 1"
+    store, grid = tmp_path / "interrupted.zarr", "--D 0.4,0.5 --B 0.05:0.3:0.05 -n 2 --size 64 --threads 1"
     command = [sys.executable, "-c", "from skylattice.cli import main; main()", "simulate"]
-    process = subprocess.Popen([*command, store, *grid.split()], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, store, *grid.split()],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a background job ignores it
+    )
     while not list(store.glob("status/c/*/*/*")) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
