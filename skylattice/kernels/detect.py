@@ -8,7 +8,7 @@ import numpy as np
 
 from skylattice.kernels._jit import jit
 from skylattice.kernels.phase import background_sign
-from skylattice.kernels.regions import count_preimages, depth, elongation, label_regions
+from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
 
 #: Columns of the table that :func:`detect` returns, one row per skyrmion.
 COLUMNS = (
@@ -265,7 +265,7 @@ def detect(spin, field, by_charge):
         if region >= 0:
             table[region, _Q] += sign[k]
     centre = _measure_centres(spin, background, label, offset_y, offset_x, by_charge, table)
-    table[:, _ELLIPTICITY] = elongation(label, offset_y, offset_x, n_regions)
+    table[:, _ELLIPTICITY], _ = shapes(label, offset_y, offset_x, n_regions)
     _measure_textures(spin, background, label, offset_y, offset_x, centre, table)
     is_skyrmion = (table[:, _Q] != 0.0) if by_charge else (table[:, _N] >= DUSEK_SPINS)
     return (

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from skylattice.kernels._jit import gujit, jit
-from skylattice.kernels.regions import count_preimages, depth, elongation, label_regions, sinuosity
+from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
 
 EMPTY, FERROMAGNET, SPIRAL, SKYRMION, MIXED = -1, 0, 1, 2, 3
 
-#: Elongation, or sinuosity, from which a region is a stripe rather than a skyrmion.
-STRIPE = 2.0
+#: Spread from which a region is a stripe rather than a skyrmion: that of an ellipse with axes as 1 to 2.4.
+STRIPE = 1.4
 #: Reversed share of the area below which nothing but noise is left, and above which skyrmions are dense.
 DILUTE, DENSE = 0.01, 0.05
 #: Share of the reversed area inside skyrmions from which the lattice counts as skyrmions, and up to which as spiral.
@@ -46,8 +46,8 @@ def classify(spin, field):
     for k in range(n_preimages):
         charge[label[site[k] // nx, site[k] % nx] - 1] += sign[k]
     area = np.bincount(label.ravel(), minlength=n_regions + 1)[1:]
-    straight = elongation(label, offset_y, offset_x, n_regions) < STRIPE
-    compact = (np.abs(charge) == 1) & ~percolates & straight & (sinuosity(label, n_regions) < STRIPE)
+    _, spread = shapes(label, offset_y, offset_x, n_regions)
+    compact = (np.abs(charge) == 1) & ~percolates & (spread < STRIPE)
 
     reversed_area = area.sum()
     share = reversed_area / (ny * nx)

@@ -85,10 +85,16 @@ def label_regions(group, label, offset_y, offset_x):
 
 
 @jit
-def elongation(label, offset_y, offset_x, n_regions):
-    """Ratio of the long to the short axis of each region's second moments; 1 for a disc or a square.
+def shapes(label, offset_y, offset_x, n_regions):
+    """Shape of each region from its second moments, in which a site counts as a unit square.
 
-    A site counts as a unit square, so that a row of n sites has elongation n.
+    Returns
+    -------
+    elongation
+        Ratio of the long to the short axis: 1 for a disc or a square, n for a row of n sites.
+    spread
+        Sum of the two moments over that of the disc of the same area: 1 for a disc, (k + 1/k) / 2 for an ellipse of
+        elongation k, more for whatever has gaps, such as a stripe that is curled up.
     """
     moment = np.zeros((n_regions, 6))
     for y in range(label.shape[0]):
@@ -102,7 +108,7 @@ def elongation(label, offset_y, offset_x, n_regions):
                 moment[k, 3] += u * u
                 moment[k, 4] += v * v
                 moment[k, 5] += u * v
-    ratio = np.empty(n_regions)
+    elongation, spread = np.empty(n_regions), np.empty(n_regions)
     for k in range(n_regions):
         n = moment[k, 0]
         mean_x, mean_y = moment[k, 1] / n, moment[k, 2] / n
@@ -111,31 +117,9 @@ def elongation(label, offset_y, offset_x, n_regions):
         xy = moment[k, 5] / n - mean_x * mean_y
         middle = 0.5 * (xx + yy)
         split = math.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
-        ratio[k] = math.sqrt((middle + split) / (middle - split))
-    return ratio
-
-
-@jit
-def sinuosity(label, n_regions):
-    """Squared perimeter over 16 areas of each region: 1 for a square, 1.3 for a disc, L/4 for a path of length L.
-
-    Unlike the elongation it tells a stripe also where it is curled up.
-    """
-    ny, nx = label.shape
-    area, perimeter = np.zeros(n_regions), np.zeros(n_regions)
-    for y in range(ny):
-        for x in range(nx):
-            k = label[y, x]
-            right, up = label[y, x + 1 if x + 1 < nx else 0], label[y + 1 if y + 1 < ny else 0, x]
-            if k > 0:
-                area[k - 1] += 1.0
-            for neighbour in (right, up):
-                if neighbour != k:
-                    if k > 0:
-                        perimeter[k - 1] += 1.0
-                    if neighbour > 0:
-                        perimeter[neighbour - 1] += 1.0
-    return perimeter * perimeter / (16.0 * area)
+        elongation[k] = math.sqrt((middle + split) / (middle - split))
+        spread[k] = 4.0 * math.pi * middle / n
+    return elongation, spread
 
 
 @jit

@@ -14,9 +14,10 @@ def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
 
     The rule looks at the regions of 4-connected sites that point against the background, which lies along the field,
     or along the mean S_z where B = 0. Each region carries an integer charge (see :mod:`skylattice.kernels.regions`). A
-    region is a *skyrmion* if its charge is +1 or -1, it does not close on itself around the torus, its second moments
-    have an axis ratio below 2, and its squared perimeter is below 32 times its area (a disc has 20, a curled stripe
-    hundreds). With r the reversed share of the sites, and f the share of the reversed sites that lie in skyrmions:
+    region is a *skyrmion* if its charge is +1 or -1, it does not close on itself around the torus, and the sum of its
+    second moments is below 1.4 times that of the disc of the same area: an ellipse with axes as 1 to 2.4 has that; a
+    curled stripe, which has gaps, has more than 2. With r the reversed share of the sites, and f the share of the
+    reversed sites that lie in skyrmions:
 
     ============ ====================================================================
     ferromagnet  no region is charged, and r < 1 % (or > 99 %: reversed as a whole)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylattice import testing
-from skylattice.kernels.regions import count_preimages, depth, elongation, label_regions
+from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -79,7 +79,7 @@ def test_regions__wrap_around_the_torus():
     assert labels.max() == 2
     assert not percolates.any()
     assert np.ptp(offset_y[labels == 1]) == np.ptp(offset_x[labels == 1]) == 1
-    np.testing.assert_allclose(elongation(labels, offset_y, offset_x, 2), [1, 2])
+    np.testing.assert_allclose(shapes(labels, offset_y, offset_x, 2)[0], [1, 2])
 
 
 def test_regions__do_not_connect_diagonally():
@@ -107,7 +107,24 @@ def test_regions__do_not_depend_on_the_origin(seed, dy, dx):
 
     def summary(mask):
         labels, offset_y, offset_x, percolates = label(mask)
-        ratio = np.where(percolates, 0, elongation(labels, offset_y, offset_x, len(percolates)))
+        ratio = np.where(percolates, 0, shapes(labels, offset_y, offset_x, len(percolates))[0])
         return sorted(zip(np.bincount(labels.ravel())[1:], percolates, ratio.round(9), strict=True))
 
     assert summary(mask) == summary(np.roll(mask, (dy, dx), axis=(0, 1)))
+
+
+@pytest.mark.parametrize("k", [1.0, 1.5, 2.0, 3.0])
+def test_shapes__of_ellipses(k):
+    y, x = np.mgrid[:60, :60] - 30
+    labels, offset_y, offset_x, _ = label((x / k) ** 2 + y**2 < 90)
+    elongation, spread = shapes(labels, offset_y, offset_x, 1)
+    np.testing.assert_allclose(elongation, k, rtol=0.04)
+    np.testing.assert_allclose(spread, (k + 1 / k) / 2, rtol=0.03)
+
+
+def test_shapes__of_a_ring_are_round_but_spread():
+    y, x = np.mgrid[:60, :60] - 30
+    labels, offset_y, offset_x, _ = label(abs(np.hypot(x, y) - 15) < 3)
+    elongation, spread = shapes(labels, offset_y, offset_x, 1)
+    np.testing.assert_allclose(elongation, 1, rtol=0.01)
+    assert spread > 2

@@ -81,6 +81,13 @@ def test_phase__of_a_curled_stripe_is_not_skyrmion():
     assert name(ds.sky.phase()) == "spiral"
 
 
+@pytest.mark.parametrize("scale", [0.1, 0.2])
+def test_phase__does_not_mind_thermal_noise(scale):
+    spin = triangular().spin + np.random.default_rng(0).normal(scale=scale, size=(48, 56, 3))
+    ds = testing.dataset((spin / np.sqrt((spin**2).sum("component"))).values)
+    assert name(ds.sky.phase()) == "skyrmion"
+
+
 def test_phase__of_a_ferromagnet_against_the_field_is_ferromagnet():
     assert name(phase(flip(testing.ferromagnet().spin), 0.1)) == "ferromagnet"
 
