@@ -70,9 +70,9 @@ def histogram(key: str) -> None:
         st.info("There is nothing to count before the observables are computed.")
         return
     name = st.selectbox("Quantity", numbers, format_func=titles.get, key="histogram_of")
-    colour = st.selectbox("Split by", [None, *(n for n in ("phase", "D") if n in frame)], key="histogram_by")
+    colour = st.selectbox("Split by", ["nothing", *(n for n in ("phase", "D") if n in frame)], key="histogram_by")
     figure = go.Figure()
-    groups = [("all", frame)] if colour is None else list(frame.groupby(colour))
+    groups = [("all", frame)] if colour == "nothing" else list(frame.groupby(colour))
     edges = np.histogram_bin_edges(frame[name].dropna(), bins=40)
     for label, part in groups:
         figure.add_trace(
