@@ -29,6 +29,11 @@ def run(arguments: list[str]) -> None:
             cwd=ROOT,
         )
         found = json.loads(report.read_text())
+    merge(found)
+
+
+def merge(found: dict) -> None:
+    """Replace the digests of the benchmarks in a report of pytest-benchmark."""
     digest = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"benchmarks": {}}
     digest["machine"] = {
         "processor": found["machine_info"]["cpu"]["brand_raw"],
