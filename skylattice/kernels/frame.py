@@ -69,3 +69,13 @@ def unit_frame(spin):
             z[i] *= scale
     _close(unit)
     return unit, norm_error.max()
+
+
+@jit
+def add_row(unit, y, sum_x, sum_y, sum_z):
+    """Add the spins of row ``y`` to sums per column: a fixed order of additions that still vectorises."""
+    sx, sy, sz = row(unit, y, 0)
+    for i in range(uint64(sum_x.size)):
+        sum_x[i] += sx[i]
+        sum_y[i] += sy[i]
+        sum_z[i] += sz[i]

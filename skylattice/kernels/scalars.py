@@ -8,10 +8,9 @@ import numpy as np
 from numba import uint64
 
 from skylattice.kernels._jit import gujit, jit
-from skylattice.kernels.energy import bond_couplings, field_row
-from skylattice.kernels.frame import row, unit_frame
-from skylattice.kernels.magnetization import add_spins
-from skylattice.kernels.topology import winding
+from skylattice.kernels.field import bond_couplings, field_row
+from skylattice.kernels.frame import add_row, row, unit_frame
+from skylattice.kernels.winding import winding
 
 # Sums are kept per column, and over the columns at the end: additions in a fixed order that still vectorise.
 
@@ -67,12 +66,12 @@ def lattice_scalars(spin, D, B, directions, J, slots, out):
         return
     ny, nx, _ = spin.shape
     couplings = bond_couplings(ny, nx, D, directions, J)
-    field = (np.empty(nx), np.empty(nx), np.empty(nx))
+    field = np.empty(nx), np.empty(nx), np.empty(nx)
     sums, smallest = np.zeros((8, nx)), np.full(nx, np.inf)
     for j in range(ny):
-        add_spins(unit, j, sums[0], sums[1], sums[2])
+        add_row(unit, j, sums[0], sums[1], sums[2])
         _add_bonds(unit, j, couplings, sums[3], sums[4])
-        field_row(unit, j, couplings, B, field[0], field[1], field[2])
+        field_row(unit, j, couplings, B, field)
         _add_alignment(unit, j, field, sums[5], sums[6], sums[7], smallest)
     means = np.empty(8)
     for k in range(8):

@@ -9,79 +9,7 @@ from numba import uint64
 
 from skylattice.kernels._jit import gujit, jit
 from skylattice.kernels.frame import row, unit_frame
-
-
-@jit
-def _corners(unit, y, alternate):
-    """Corners of a row of plaquettes, counterclockwise from an end of the diagonal that cuts them.
-
-    The diagonal runs from the first corner to the third: (0, 0)-(1, 1), or (1, 0)-(0, 1) if ``alternate``.
-    """
-    here, right, above, across = row(unit, y, 0), row(unit, y, 1), row(unit, y + 1, 0), row(unit, y + 1, 1)
-    return (right, across, above, here) if alternate else (here, right, across, above)
-
-
-@jit
-def _half_angles(corners, real, imag):
-    """Numbers whose argument is half the solid angle of the triangles (a, b, c) and (a, c, d) of each plaquette.
-
-    For unit vectors 1 + a·b + b·c + c·a + i a·(b×c) has this argument, between -π and π. Both outputs are (2, x).
-    """
-    (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz) = corners
-    lower_real, upper_real, lower_imag, upper_imag = real[0], real[1], imag[0], imag[1]
-    for i in range(uint64(lower_real.size)):
-        shared = 1.0 + ax[i] * cx[i] + ay[i] * cy[i] + az[i] * cz[i]
-        sum_x, sum_y, sum_z = ax[i] + cx[i], ay[i] + cy[i], az[i] + cz[i]
-        normal_x = ay[i] * cz[i] - az[i] * cy[i]
-        normal_y = az[i] * cx[i] - ax[i] * cz[i]
-        normal_z = ax[i] * cy[i] - ay[i] * cx[i]
-        lower_real[i] = shared + bx[i] * sum_x + by[i] * sum_y + bz[i] * sum_z
-        upper_real[i] = shared + dx[i] * sum_x + dy[i] * sum_y + dz[i] * sum_z
-        # 0 - ... and 0 + ... turn a negative zero positive: an angle of π keeps its sign in every formula below
-        lower_imag[i] = 0.0 - (bx[i] * normal_x + by[i] * normal_y + bz[i] * normal_z)
-        upper_imag[i] = 0.0 + (dx[i] * normal_x + dy[i] * normal_y + dz[i] * normal_z)
-
-
-@jit
-def _turn(product_real, product_imag, turns, real, imag):
-    """Multiply each product by a complex number, and count how often its argument leaves (-π, π].
-
-    The argument of the product plus 2π times the count is the sum of the arguments of all factors. Whether a sum of
-    two arguments leaves the interval shows in the signs alone: both must lie on the same side of the real axis and
-    the product on the other (or all the way around, if both lie left of the imaginary axis). Zero has no argument
-    (neighbours point in opposite directions) and counts as 1, as atan2(0, 0) = 0 does.
-    """
-    for i in range(uint64(turns.size)):
-        a, b, c, d = product_real[i], product_imag[i], real[i], imag[i]
-        c = 1.0 if (c == 0.0) & (d == 0.0) else c
-        re = a * c - b * d
-        im = a * d + b * c
-        over = (b >= 0.0) & (d >= 0.0) & ((im < 0.0) | ((a < 0.0) & (c < 0.0)))
-        under = (b < 0.0) & (d < 0.0) & (im >= 0.0)
-        turns[i] += (1.0 if over else 0.0) - (1.0 if under else 0.0)
-        scale = 1.0 / (abs(re) + abs(im))
-        product_real[i] = re * scale
-        product_imag[i] = im * scale
-
-
-@jit
-def winding(unit, alternate):
-    """Berg-Lüscher charge of a lattice given by :func:`skylattice.kernels.frame.unit_frame`.
-
-    The half angles of each column of plaquettes are summed as a product of complex numbers: two arctangents per
-    column instead of two per plaquette, and loops that vectorise.
-    """
-    ny, nx = unit.shape[1] - 2, unit.shape[2] - 2
-    real, imag = np.empty((2, nx)), np.empty((2, nx))
-    product_real, product_imag, turns = np.ones(nx), np.zeros(nx), np.zeros(nx)
-    for j in range(ny):
-        _half_angles(_corners(unit, j, alternate), real, imag)
-        _turn(product_real, product_imag, turns, real[0], imag[0])
-        _turn(product_real, product_imag, turns, real[1], imag[1])
-    total = 0.0
-    for i in range(nx):
-        total += turns[i] + math.atan2(product_imag[i], product_real[i]) / (2.0 * math.pi)
-    return total
+from skylattice.kernels.winding import corners, half_angles, winding
 
 
 @gujit(["(float32[:,:,:], boolean, float64[:])", "(float64[:,:,:], boolean, float64[:])"], "(y,x,c),()->()")
@@ -101,7 +29,7 @@ def charge_density(spin, alternate, out):
     ny, nx, _ = spin.shape
     real, imag = np.empty((2, nx)), np.empty((2, nx))
     for j in range(ny):
-        _half_angles(_corners(unit, j, alternate), real, imag)
+        half_angles(corners(unit, j, alternate), real, imag)
         for i in range(nx):
             out[j, i] = (math.atan2(imag[0, i], real[0, i]) + math.atan2(imag[1, i], real[1, i])) / (2.0 * math.pi)
 

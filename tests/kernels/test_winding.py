@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skylattice.kernels.topology import _turn
+from skylattice.kernels.winding import _turn
 
 #: Arguments exactly on the axes and diagonals, the branch cut included, where floating point has no say.
 EXACT = np.array([1, 1 + 1j, 1j, -1 + 1j, -1, -1 - 1j, -1j, 1 - 1j])

@@ -203,6 +203,15 @@ def test_qc__measures_each_flaw():
     np.testing.assert_array_equal(found.charge_diagonal_difference, difference.squeeze())
     assert (abs(found.charge_diagonal_difference) > 0.5).all()
     np.testing.assert_allclose(found.temperature_ratio, ds.sky.temperature().squeeze() / 0.006)
+    assert (found.charge_error < 1e-9).all()
+
+
+def test_qc__shows_a_charge_that_is_none():
+    """Opposite neighbours span no triangle: what is left does not sum to an integer."""
+    axes = np.concatenate([np.eye(3), -np.eye(3)])
+    ds = testing.dataset(np.random.default_rng(1).choice(axes, (4, 5)))
+    assert ds.sky.topological_charge().item() == pytest.approx(0.5)
+    assert ds.sky.qc().charge_error.item() == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("ds", [testing.random(4, T=0.0), testing.random(4).drop_vars("T")], ids=["zero", "unknown"])
