@@ -127,7 +127,8 @@ def test_dashboard__from_phase_diagram_to_a_generated_lattice(server, browser, t
     until(lambda: heading(browser) not in ("", before))
     until(lambda: pixels(browser) and pixels(browser) != drawn)
     chosen = heading(browser)
-    assert f"D={chosen.split(',')[0].removeprefix('D = ')}" in browser.current_url
+    D = chosen.partition(",")[0].removeprefix("D = ")
+    until(lambda: f"D={D}&" in browser.current_url)
 
     # the table, downloaded
     until(lambda: find(browser, "[data-testid=stDownloadButton] button", "rows as CSV")).click()
