@@ -208,7 +208,8 @@ def models_or_stop(key: str) -> list[str]:
         for name, reason in unfit.items():
             st.caption(plain(f"{name}: {reason}"))
         st.stop()
-    return list(fit)
+    present = services.groups(key)
+    return sorted(fit, key=lambda name: models.group_of(name) not in present)  # those that have encoded it come first
 
 
 @st.fragment(run_every=0.5)

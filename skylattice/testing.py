@@ -269,7 +269,7 @@ def hexagonal_ensemble(columns: int = 12, rows: int = 14, spacing: float = 12.0,
     }
     parts = [_textured(where, size, 0.2 * spacing, **parameters) for where in planted.values()]
     ds = xr.concat(parts, "realization", join="override").assign_coords(realization=np.arange(len(parts)))
-    return ds.assign_coords(planted=("realization", list(planted)))
+    return ds.assign_coords(planted=("realization", np.array(list(planted), dtype=object)))
 
 
 def _textured(points: np.ndarray, size: tuple[int, int], radius: float, **parameters: Any) -> xr.Dataset:

@@ -55,7 +55,8 @@ def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int
     """The quality table: one row for the data, one per method with and without a quench, one for a quench alone.
 
     Columns are those of :meth:`skylattice.latent.quality.Reference.row`. Times are wall times per lattice under Dask's
-    configuration of the moment, networks loaded and the prior fitted; the data's is that of their simulation from random spins.
+    configuration of the moment, networks loaded and the prior fitted; the data's is that of their simulation from
+    random spins.
     """
 
     def compute() -> xr.Dataset:
@@ -140,13 +141,14 @@ def _to_dataset(rows: dict[str, dict[str, Any]]) -> xr.Dataset:
             )
             for label, value in parts.items():
                 columns.setdefault(label, []).append(float(value))
-    return xr.Dataset({name: ("arm", values) for name, values in columns.items()}, coords={"arm": list(rows)})
+    variables = {name: ("arm", values) for name, values in columns.items()}
+    return xr.Dataset(variables, coords={"arm": list(rows)}, attrs={"columns": list(columns)})  # stores keep no order
 
 
 def _to_frame(ds: xr.Dataset) -> pd.DataFrame:
     """The quality table of what :func:`_to_dataset` made."""
     frame = pd.DataFrame({"lattices": [str(name) for name in ds["arm"].values]})
-    for name in map(str, ds.data_vars):
+    for name in ds.attrs["columns"]:
         stem, _, part = name.partition(".")
         if not part:
             frame[name] = ds[name].values
