@@ -27,7 +27,11 @@ def diagram(key: str, point: services.Point) -> None:
         names = list(titles)
         wanted = st.query_params.get("colour", "topological_charge")
         name = st.selectbox(
-            "Colour", names, format_func=titles.get, index=names.index(wanted) if wanted in names else 0, key="colour"
+            "Colour",
+            names,
+            format_func=lambda name: titles.get(name, name),
+            index=names.index(wanted) if wanted in names else 0,
+            key="colour",
         )
         values, title = ds[name].where(ds["status"] == STATUS["done"]), titles[name]
     else:
@@ -69,7 +73,7 @@ def histogram(key: str) -> None:
     if not numbers:
         st.info("There is nothing to count before the observables are computed.")
         return
-    name = st.selectbox("Quantity", numbers, format_func=titles.get, key="histogram_of")
+    name = st.selectbox("Quantity", numbers, format_func=lambda name: titles.get(name, name), key="histogram_of")
     colour = st.selectbox("Split by", ["nothing", *(n for n in ("phase", "D") if n in frame)], key="histogram_by")
     figure = go.Figure()
     groups = [("all", frame)] if colour == "nothing" else list(frame.groupby(colour))

@@ -17,7 +17,9 @@ def scatter(pca, projected: np.ndarray, state) -> list[int]:
     """Two principal components; returns the lattices selected in the figure."""
     titles = {"D": "D (J)", "B": "B (J)", **services.quantities(state.unstack("sample"))}
     columns = st.columns(3)
-    colour = columns[0].selectbox("Colour", list(titles), format_func=titles.get, key="latent_colour")
+    colour = columns[0].selectbox(
+        "Colour", list(titles), format_func=lambda name: titles.get(name, name), key="latent_colour"
+    )
     count = projected.shape[1]
     across = columns[1].number_input("Component across", 0, count - 1, 0, key="across")
     up = columns[2].number_input("Component up", 0, count - 1, min(1, count - 1), key="up")

@@ -1,5 +1,6 @@
 import pytest
 import typer
+from rich.console import Console
 from tiny_vae import make_ensemble
 from typer.testing import CliRunner
 
@@ -53,7 +54,7 @@ def test_models__lists_what_is_shipped(tiny_model, tmp_path, monkeypatch):
     metadata = {"data": {"size": [40, 40], "split": {"n_train": 321}}, "metrics": {"test_mse": 0.01234}}
     save(tiny_model, tmp_path / "periodic", metadata=metadata)
     monkeypatch.setattr(artifact, "SHIPPED", tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")  # a narrow terminal breaks the table's cells
+    monkeypatch.setattr("skylattice.cli_vae.console", Console(width=160))  # a narrow one breaks the table's cells
     output = run("models")
     assert "periodic (default)" in output
     assert "321 lattices of 40×40" in output
