@@ -1,6 +1,11 @@
 """The dashboard's entry point: ``skylattice dashboard`` serves this script."""
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import script_runner
+
+# Streamlit clears Keras' session after every run of a page, and so under the feet of jobs that trace a network just
+# then, and of the networks that all pages share.
+script_runner._clean_problem_modules = lambda: None
 
 st.set_page_config(page_title="skylattice", page_icon=":material/hexagon:", layout="wide")
 PAGES = {

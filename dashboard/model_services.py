@@ -15,6 +15,7 @@ import streamlit as st
 import xarray as xr
 
 from skylattice.analysis import analyse_store
+from skylattice.defects.detect import ample_capacity
 from skylattice.errors import ModelError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.results import open_results, write_results
@@ -185,7 +186,7 @@ def generated_components(
             {
                 "Q": scalars["topological_charge"],
                 "m_z": scalars["m_z"],
-                "n_defects": ds.sky.defects()["n_defects"],
+                "n_defects": ds.sky.defects(max_skyrmions=ample_capacity(record.size))["n_defects"],
                 "z0": record.pca().transform(mu)[:, 0],
                 "averaged_z0": record.pca(averaged=True).transform(averaged)[:, 0],
             }
@@ -267,6 +268,7 @@ def generate(key: str, name: str, n: int, options: dict[str, Any], advance: Any 
     flat = flat.reset_index("sample").assign({k: v.reset_index("sample") for k, v in known.items()})
     flat.attrs = ds.attrs
     known_set = latent_set(flat, available()[name])
+    size = (ds.sizes["y"], ds.sizes["x"])
     parts = []
     for k in range(n):
         with _lock:
@@ -278,7 +280,9 @@ def generate(key: str, name: str, n: int, options: dict[str, Any], advance: Any 
                 T=float(ds["T"]),
                 **{**options, "seed": int(options.get("seed", 0)) + k},
             )
-        scalars = drawn.sky.observables().merge(_scalars(drawn.sky.defects()), compat="override")
+        scalars = drawn.sky.observables().merge(
+            _scalars(drawn.sky.defects(max_skyrmions=ample_capacity(size))), compat="override"
+        )
         parts.append(drawn[["spin"]].assign(scalars.data_vars).assign_coords(sample=[k]))
         if advance is not None:
             advance(k + 1, n)

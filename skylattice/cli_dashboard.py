@@ -67,6 +67,7 @@ def dashboard_command(port: int, address: str, open_browser: bool) -> list[str]:
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",
         "browser.gatherUsageStats": False,
+        "runner.postScriptGC": False,  # pages that watch a job run twice a second
     }
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
     return [sys.executable, "-m", "streamlit", "run", str(app_path()), *flags]

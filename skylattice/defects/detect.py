@@ -18,12 +18,18 @@ _SCALARS = ("n_skyrmions", "n_stripes", "stripe_charge", "unexplained_charge", "
 
 #: Sites per row of the result; the densest lattice of skyrmions, at D = 1, has one on 70 sites.
 _SITES_PER_ROW = 50
+_SITES_PER_ROW_OF_NOISE = 8
 _MIN_ROWS = 16
 
 
 def capacity(size: tuple[int, int]) -> int:
     """Default length of the ``skyrmion`` dimension for lattices of ``size`` = (ny, nx)."""
     return max(_MIN_ROWS, size[0] * size[1] // _SITES_PER_ROW)
+
+
+def ample_capacity(size: tuple[int, int]) -> int:
+    """Length of the ``skyrmion`` dimension that noise fits into as well: hot lattices, or those a model made up."""
+    return max(_MIN_ROWS, size[0] * size[1] // _SITES_PER_ROW_OF_NOISE)
 
 
 def skyrmions(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from skylattice.defects.detect import ample_capacity
 from skylattice.latent.correlations import Estimate, kolmogorov_smirnov
 from skylattice.schema import SITE_DIMS
 
@@ -18,9 +19,6 @@ ARTEFACT_COS_THETA = 0.98
 COMPARED = 50
 #: Modes along each direction that the distance of two lattices looks at: far beyond the Bragg peaks.
 _MODES = 12
-
-#: Room for the objects that a bad network makes: one for so few sites.
-SITES_PER_ROW = 8
 
 _SCALARS = ("topological_charge", "m_z", "energy", "temperature", "cos_theta_min")
 _COUNTS = ("n_skyrmions", "n_defects", "unexplained_charge")
@@ -41,7 +39,7 @@ def measure(ds: xr.Dataset, *, spin: str = "spin") -> xr.Dataset:
     wide; ``modes`` (sample, component, k), the low Fourier modes that :func:`nearest_distance` compares.
     """
     scalars = ds.sky.observables(spin=spin)[list(_SCALARS)]
-    rows = ds.sizes["y"] * ds.sizes["x"] // SITES_PER_ROW
+    rows = ample_capacity((ds.sizes["y"], ds.sizes["x"]))
     counts = ds.sky.defects(spin=spin, max_skyrmions=rows)[list(_COUNTS)]
     artefacts = (ds.sky.cos_theta(spin=spin) < ARTEFACT_COS_THETA).sum(SITE_DIMS)
     power = ds.sky.structure_factor(spin=spin)

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from skylattice.defects.detect import ample_capacity
 from skylattice.latent.correlations import Estimate
 from skylattice.latent.generate import Generation, generate
 from skylattice.latent.pca import torus_average
-from skylattice.latent.quality import SITES_PER_ROW, Reference, measure
+from skylattice.latent.quality import Reference, measure
 from skylattice.latent.relax import quench, quench_schedule
 from skylattice.report.evaluation import Ensemble, Record, cache_key, cached
 from skylattice.simulation.engine import random_lattice
@@ -37,8 +38,7 @@ def thesis_experiment(ensemble: Ensemble, record: Record, model: VAE, n: int, *,
     def compute() -> xr.Dataset:
         lattices = _generate(ensemble, record, model, n, "thesis", relax=False, seed=seed)
         scalars = lattices.sky.observables()[["topological_charge", "m_z"]]
-        rows = record.size[0] * record.size[1] // SITES_PER_ROW
-        counts = lattices.sky.defects(max_skyrmions=rows)["n_defects"]
+        counts = lattices.sky.defects(max_skyrmions=ample_capacity(record.size))["n_defects"]
         return scalars.assign(n_defects=counts, z=lattices["z"]).drop_vars("component", errors="ignore").compute()
 
     key = cache_key(_VERSION, _identity(ensemble, record), n, seed)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice.defects.classify import Defects, classify
-from skylattice.defects.detect import Rule, skyrmions
+from skylattice.defects.detect import Rule, ample_capacity, skyrmions
 from skylattice.defects.grains import find_grains
 from skylattice.defects.triangulate import Boundary, Mesh, triangulate
 from skylattice.errors import SchemaError
@@ -76,8 +76,8 @@ def lattice_figure(
     unknown = set(layers) - set(get_args(Layer))
     if unknown:
         raise SchemaError(f"layers: expected some of {get_args(Layer)}, found {sorted(unknown)}.")
-    found = skyrmions(spin, xr.DataArray(B).squeeze(drop=True), rule=rule)
     size = (spin.sizes["y"], spin.sizes["x"])
+    found = skyrmions(spin, xr.DataArray(B).squeeze(drop=True), rule=rule, max_skyrmions=ample_capacity(size))
     n = 0 if np.isnan(found["n_skyrmions"]) else int(found["n_skyrmions"])
     points = np.column_stack([found["x"].values[:n], found["y"].values[:n]])
     mesh = triangulate(points, size, boundary)

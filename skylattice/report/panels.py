@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from skylattice.defects.detect import skyrmions
+from skylattice.defects.detect import ample_capacity, skyrmions
 from skylattice.defects.triangulate import Mesh, triangulate
 from skylattice.errors import SchemaError
-from skylattice.latent.quality import SITES_PER_ROW
 from skylattice.report.ensemble_figures import SPIN_COLOURS, graph_objects
 from skylattice.report.lattice_figures import FEWER_COLOUR, MESH_COLOUR, MORE_COLOUR, SPIN_GREYS, mesh_segments
 
@@ -63,7 +62,7 @@ def error_panel(values: np.ndarray, title: str, limits: tuple[float, float] = ER
 
 def mesh_of_lattice(spin: xr.DataArray, B: float) -> Mesh | None:
     """Periodic triangulation of the skyrmions of one lattice (y, x, component); None for too few."""
-    found = skyrmions(spin, B, max_skyrmions=spin.sizes["y"] * spin.sizes["x"] // SITES_PER_ROW).compute()
+    found = skyrmions(spin, B, max_skyrmions=ample_capacity((spin.sizes["y"], spin.sizes["x"]))).compute()
     n = int(np.nan_to_num(found["n_skyrmions"].item()))
     points = np.column_stack([found["x"].values[:n], found["y"].values[:n]])
     return triangulate(points, (spin.sizes["y"], spin.sizes["x"]))

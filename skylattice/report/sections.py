@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from skylattice.defects.detect import ample_capacity
 from skylattice.report import evaluation_figures, latent_figures, pictures, tables
 from skylattice.report.evaluation import Ensemble, Record, in_batches
 from skylattice.report.page import Page
@@ -218,7 +219,6 @@ def latent_space_section(report: Report) -> None:
 
 def generation_section(report: Report) -> None:
     from skylattice.latent.generate import generate
-    from skylattice.latent.quality import SITES_PER_ROW
     from skylattice.report.generation import thesis_experiment
 
     if not report.n_generated:
@@ -244,7 +244,6 @@ def generation_section(report: Report) -> None:
         "generated_charge",
         latent_figures.component_by_charge(generated, averaged=False, title="Ẑ0 and charge of generated lattices"),
     )
-    rows = record.size[0] * record.size[1] // SITES_PER_ROW
     for method, relax in (("thesis", False), ("learned", True)):
         lattices = generate(
             record.latent_set,
@@ -256,7 +255,7 @@ def generation_section(report: Report) -> None:
             hamiltonian=report.ensemble.ds.sky.hamiltonian,
             seed=report.seed,
         )
-        counts = lattices.sky.defects(max_skyrmions=rows).compute()
+        counts = lattices.sky.defects(max_skyrmions=ample_capacity(record.size)).compute()
         labels = [
             f"M_z, {d:.0f} defects on {n:.0f}" for d, n in zip(counts["n_defects"], counts["n_skyrmions"], strict=True)
         ]

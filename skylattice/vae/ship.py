@@ -17,10 +17,12 @@ from skylattice.vae.config import TrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
 
+_PERIODIC = ("periodic-100", "periodic-100-more", "periodic-200")
 #: Training runs of each shipped model, in order.
 STAGES = {
-    "periodic": ("periodic-100", "periodic-200"),
-    "periodic-1.25e-05": ("periodic-100", "periodic-200", "periodic-1.25e-05"),
+    "periodic": _PERIODIC,
+    "periodic-0.0002": (*_PERIODIC, "periodic-0.0002"),
+    "periodic-1.25e-05": (*_PERIODIC, "periodic-1.25e-05"),
 }
 
 #: The ensembles: skyrmion lattices at T = 0.006 over D 0.35 … 0.6 and B 0.3 … 0.65 D².

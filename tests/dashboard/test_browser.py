@@ -144,8 +144,9 @@ def test_dashboard__from_phase_diagram_to_a_generated_lattice(server, browser, t
     # one new lattice
     until(lambda: find(browser, "[data-testid=stTopNavLink]", "Generate")).click()
     until(lambda: find(browser, "[data-testid=stFormSubmitButton] button", "Generate")).click()
-    until(lambda: find(browser, ".st-key-generated_lattice .plotly .nsewdrag"))
-    assert not browser.find_elements("css selector", "[data-testid=stException]")
+    drawn_or_failed = ".st-key-generated_lattice .plotly .nsewdrag, [data-testid=stException], [data-testid=stAlert]"
+    until(lambda: find(browser, drawn_or_failed))
+    assert find(browser, ".st-key-generated_lattice .plotly .nsewdrag"), find(browser, drawn_or_failed).text
 
 
 def test_dashboard__opened_by_a_link_shows_the_same_lattice(server, browser):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylattice import testing
+from skylattice.defects.detect import capacity
 from skylattice.defects.triangulate import triangulate
 from skylattice.errors import SchemaError
 from skylattice.report.lattice_figures import lattice_figure, mesh_segments
@@ -98,3 +99,10 @@ def test_figure__names_what_is_wrong():
         lattice_figure(ds.spin[0, 0, 0], layers=["edges"])
     with pytest.raises(SchemaError, match="periodic"):
         lattice_figure(ds.spin[0, 0, 0], layers=["grains"], boundary="open")
+
+
+def test_lattice_figure__noise_has_a_mesh_too():
+    ds = testing.random(64)
+    spin = ds["spin"].isel(dict.fromkeys(ds["spin"].dims[:-3], 0))
+    n = int(lattice_figure(spin, 0.1).layout.title.text.split()[0])
+    assert n > capacity((64, 64)), "more than the usual number of rows: the case that this test is for"
