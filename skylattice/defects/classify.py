@@ -69,11 +69,14 @@ class Defects:
     def centres(self, mesh: Mesh) -> np.ndarray:
         """Mean position of each core's points on the torus, shape (cores, 2)."""
         period = np.array(mesh.size[::-1], dtype=float)
-        centres = np.empty((len(self.core_charge), 2))
-        for k in range(len(centres)):
-            points = mesh.points[self.core == k + 1]
-            apart = points - points[0]
-            centres[k] = points[0] + (apart - period * np.round(apart / period)).mean(axis=0)
+        members = np.flatnonzero(self.core)
+        core = self.core[members] - 1
+        _, first = np.unique(core, return_index=True)
+        start = mesh.points[members[first]]
+        apart = mesh.points[members] - start[core]
+        apart -= period * np.round(apart / period)
+        sums = [np.bincount(core, weights=along, minlength=len(start)) for along in apart.T]
+        centres = start + np.column_stack(sums) / np.bincount(core, minlength=len(start))[:, None]
         centres %= period
         return np.where(centres < period, centres, 0.0)  # the remainder of a tiny negative number is the period
 
