@@ -1,4 +1,4 @@
-"""What ``skylattice demo`` does: a small ensemble and a real lattice, from nothing to a page of pictures."""
+"""What ``skylattice demo`` does: a small ensemble and a real lattice, from nothing to pictures and a report."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import xarray as xr
 
 from skylattice.analysis import analyse_store, to_table
 from skylattice.data import open_example
-from skylattice.errors import MissingExtraError
+from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.importing import import_datasets
 from skylattice.io.store import open_ensemble
+from skylattice.report.build import build_report
 from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
 from skylattice.report.lattice_figures import lattice_figure
 from skylattice.report.page import Page
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Stripes at low field, skyrmion lattices in the middle, ferromagnets above.
-D = [0.4, 0.5, 0.6, 0.7]
+D = [0.35, 0.4, 0.5, 0.6]
 B = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4]
 REALIZATIONS = 2
 SIZE = 100
+
+#: Lattices that the demo's report generates, for table 3.6 and for each row of the quality table.
+GENERATED, QUALITY = 32, 8
 
 _COLUMNS = [
     "D",
@@ -89,6 +93,7 @@ def write_page(
     page.figure(phase_diagram(results["topological_charge"], title="Topological charge"))
     _add_real_lattice(page, imported, to_table(real))
     _add_reconstructions(page, simulated, imported, results["phase"])
+    _add_report(page, simulated, path.parent / "report" / "index.html")
     page.heading("Numbers").text("One row per lattice; the same and more is in ensemble.csv beside this page.")
     page.table(table[_COLUMNS])
     table.to_csv(path.with_name("ensemble.csv"), index=False)
@@ -135,6 +140,19 @@ def _add_reconstructions(page: Page, simulated: Path, imported: Path, phase: xr.
             output = examples.sky.reconstruct().spin
             page.figure(reconstruction_maps(examples.spin, output, titles))
     except MissingExtraError as error:
+        page.text(f"Left out: {error}")
+
+
+def _add_report(page: Page, simulated: Path, path: Path) -> None:
+    """Write the report of the skyrmion lattices beside the page, and link to it."""
+    page.heading("The report").text(
+        "What the shipped model knows about these skyrmion lattices: errors, defects, latent space and lattices that "
+        "it generates, as chapter 3 of the thesis has them and beside its numbers. For one's own: skylattice report."
+    )
+    try:
+        build_report(simulated, ["periodic"], path, n_generated=GENERATED, n_quality=QUALITY)
+        page.link(path.relative_to(path.parents[1]).as_posix(), "Open the report")
+    except SkylatticeError as error:
         page.text(f"Left out: {error}")
 
 

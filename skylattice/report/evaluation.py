@@ -24,6 +24,8 @@ from skylattice.vae.spec import ModelSpec
 
 #: Lattices per call of a network.
 _BATCH = 16
+#: With fewer lattices there is nothing to fit or to resample.
+MIN_TEST = 4
 #: Errors of the reconstruction that are kept.
 _ERRORS = ("mse", "energy_difference", "cos_theta_difference")
 #: Columns that tables and figures use, by the name in the results.
@@ -190,6 +192,8 @@ def evaluate_model(
     ------
     ModelError, MissingExtraError
         If the model cannot be read or does not fit the ensemble.
+    StoreError
+        If there are fewer than :data:`MIN_TEST` lattices that the model was not trained on.
     """
     from skylattice.vae import artifact, infer
     from skylattice.vae.data import data_fingerprint
@@ -214,7 +218,7 @@ def evaluate_model(
     position = ensemble.frame["position"].to_numpy()
     values = {str(name): array.values.reshape(-1, *array.shape[3:])[position] for name, array in flat.items()}
     frame = ensemble.frame.assign(part=part, **{name: values[name] for name in _ERRORS})
-    return Record(
+    record = Record(
         model_name(model),
         reference.spec,
         metadata,
@@ -224,6 +228,12 @@ def evaluate_model(
         ensemble.size,
         reference.fingerprint,
     )
+    if record.is_test.sum() < MIN_TEST:
+        raise StoreError(
+            f"{ensemble.store}: expected at least {MIN_TEST} test lattices of {record.name}, found "
+            f"{record.is_test.sum()}. Give an ensemble with more skyrmion lattices."
+        )
+    return record
 
 
 def model_name(model: str | os.PathLike[str]) -> str:
@@ -255,9 +265,10 @@ def _parts(grid: xr.Dataset, ensemble: Ensemble, metadata: dict[str, Any], finge
     from skylattice.vae.data import split_ensemble
 
     data = metadata.get("data", {})
-    if data.get("fingerprint") != fingerprint or "split" not in data:
+    trained_on = {known.get("fingerprint"): known.get("split") for known in (*data.get("earlier", []), data)}
+    options = trained_on.get(fingerprint)
+    if options is None:
         return np.full(len(ensemble), "both", dtype=object)
-    options = data["split"]
     split = split_ensemble(
         grid,
         n_train=options["n_train_limit"],

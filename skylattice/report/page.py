@@ -56,6 +56,11 @@ class Page:
         self.blocks.append(f"<p>{html.escape(text)}</p>")
         return self
 
+    def link(self, address: str, text: str) -> Page:
+        """Add a link as a paragraph of its own."""
+        self.blocks.append(f'<p><a href="{html.escape(address)}">{html.escape(text)}</a></p>')
+        return self
+
     def code(self, text: str) -> Page:
         """Add a block of code."""
         self.blocks.append(f"<pre>{html.escape(text)}</pre>")

@@ -354,9 +354,18 @@ def _provenance(
         "T": float(ds["T"]) if "T" in ds.variables and ds["T"].ndim == 0 else None,
         "hamiltonian": Hamiltonian.from_attrs(ds.attrs).to_attrs(),
         "split": split.describe(ds),
+        "earlier": _earlier_data(config.initial),
     }
     config_values = {**config.to_dict(), "store": data["store"], "output": Path(config.output).name}
     return {"config": config_values, "data": data, "metrics": metrics, "history": rows}
+
+
+def _earlier_data(initial: str | None) -> list[dict[str, Any]]:
+    """The data of all trainings that an initial model went through, the latest first: it has seen these as well."""
+    if initial is None:
+        return []
+    data = artifact.read_document(artifact.find(initial))["metadata"].get("data", {})
+    return [{name: value for name, value in data.items() if name != "earlier"}, *data.get("earlier", [])]
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

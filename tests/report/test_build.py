@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skylattice import testing
+from skylattice import open_ensemble, testing
 from skylattice.analysis import analyse_store
 from skylattice.errors import StoreError
 from skylattice.io.importing import import_datasets
@@ -105,6 +105,25 @@ def test_evaluation__of_another_model_by_the_same_name_is_made_anew(store, model
     options = {"size": 60, "latent": 200, "widths": (4, 4, 8), "blocks": (1, 1, 1)}
     other = save(build("periodic", seed=5, **options), tmp_path / "second")
     assert abs(evaluate_model(ensemble, other).mu - before.mu).max() > 1e-3
+
+
+def test_evaluation__knows_the_lattices_that_an_earlier_training_saw(store):
+    from skylattice.vae.data import data_fingerprint, split_ensemble
+
+    ensemble, grid = open_lattices(store), open_ensemble(store)
+    data = {"fingerprint": data_fingerprint(grid), "split": split_ensemble(grid, test=0.4).describe(grid)}
+    first = evaluation._parts(grid, ensemble, {"data": data}, data["fingerprint"])
+    assert set(first) > {"train", "test"}
+    tuned = {"data": {"fingerprint": "another", "split": {}, "earlier": [data]}}
+    assert (evaluation._parts(grid, ensemble, tuned, data["fingerprint"]) == first).all()
+    assert (evaluation._parts(grid, ensemble, tuned, "a third") == "both").all()
+
+
+def test_report__of_too_few_lattices_says_so(tmp_path):
+    import_datasets([planted(0.5, B, 0) for B in (0.12, 0.14)], tmp_path / "few.zarr", progress=False)
+    analyse_store(tmp_path / "few.zarr", progress=False)
+    text = build_report(tmp_path / "few.zarr", ["periodic"], tmp_path / "r.html", **QUICK).read_text()
+    assert "expected at least 4 test lattices of periodic, found 2" in text
 
 
 def test_lattices__of_a_store_that_was_not_analysed_say_so(tmp_path):

@@ -166,6 +166,9 @@ def test_train__fine_tunes_a_saved_model(trained, ensemble, tmp_path):
         ds=bigger,
     )
     assert (tuned.spec.size, tuned.spec.beta) == ((40, 40), 1e-7)
+    (earlier,) = tuned.metadata["data"]["earlier"]
+    assert earlier["fingerprint"] == model.metadata["data"]["fingerprint"] != tuned.metadata["data"]["fingerprint"]
+    assert earlier["split"] == model.metadata["data"]["split"]
     for name, array in artifact.model_arrays(model).items():
         np.testing.assert_allclose(artifact.model_arrays(tuned)[name], array, atol=1e-6)
     with pytest.raises(ModelError, match="is a model of Hamiltonian"):
