@@ -1,7 +1,7 @@
-"""Run the benchmarks, keep a digest in benchmarks/results/, and put its table into the README.
+"""Run the benchmarks, keep a digest in benchmarks/results/, and put tables into the README.
 
 python benchmarks/run.py [PYTEST ARGUMENTS]      run, and replace the digests of what ran
-python benchmarks/run.py --table                 only write the README's table again
+python benchmarks/run.py --table                 only write the README's tables again
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "results.json"
-BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
 
 
 def run(arguments: list[str]) -> None:
@@ -47,8 +46,9 @@ def merge(found: dict) -> None:
     RESULTS.write_text(json.dumps(digest, indent=1, sort_keys=True) + "\n")
 
 
-def table(digest: dict) -> str:
+def benchmarks_table() -> str:
     """Markdown: one row per benchmark, its rate, and its ratio to the plain way."""
+    digest = json.loads(RESULTS.read_text())
     machine = digest["machine"]
     rows = [
         f"Medians on {machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
@@ -73,16 +73,64 @@ def quantity(value: float) -> str:
     return f"{value:.3g}"
 
 
-def write_table() -> None:
-    """Put the table between the README's markers."""
+def models_table() -> str:
+    """Markdown: one row per shipped model, its error on test lattices beside the thesis' for the same C_KL."""
+    from skylattice.report.thesis import TEST_MSE, published
+    from skylattice.vae import shipped
+
+    rows = [
+        "| model | C_KL | encoded | MSE, unseen (D, B) | MSE, unseen seeds | thesis |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, document in shipped():
+        metrics, beta = document["metadata"]["metrics"], document["spec"]["beta"]
+        errors = f"{metrics['test_mse']:.4f} | {metrics['test_seeds_mse']:.4f}"
+        thesis = published(TEST_MSE, beta)
+        rows.append(f"| `{name}` | {beta:g} | {metrics['kl']:.0f} nats | {errors} | {thesis or ''} |")
+    return "\n".join(rows)
+
+
+def generation_table() -> str:
+    """Markdown: how lattices of each method compare with simulated ones."""
+    import pandas as pd
+
+    frame = pd.read_csv(RESULTS.with_name("generation_quality.csv"))
+    rows = [
+        "| lattices | defects | KS of defects | energy excess (10⁻³ J) | KS of energies | to the nearest | ms |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in frame.to_dict("records"):
+        defects, energies = (
+            f"{row[f'ks_{name}']:.2f} [{row[f'ks_{name} low']:.2f}, {row[f'ks_{name} high']:.2f}]"
+            for name in ("defects", "energy")
+        )
+        excess, milliseconds = f"{1e3 * row['energy_excess']:.2f}", f"{row['ms_per_lattice']:.0f}"
+        distance = f"{row['distance_to_data']:.3f}"
+        cells = (row["lattices"], f"{row['n_defects']:.1f}", defects, excess, energies, distance, milliseconds)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+#: What stands between the README's markers.
+TABLES = {"benchmarks": benchmarks_table, "models": models_table, "generation": generation_table}
+
+
+def with_tables(text: str) -> str:
+    """The README's text with its tables written anew, each between <!-- NAME: begin --> and <!-- NAME: end -->."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        head, rest = text.split(begin)
+        text = f"{head}{begin}\n{table()}\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def write_tables() -> None:
+    """Write the README's tables."""
     readme = ROOT / "README.md"
-    text = readme.read_text()
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    readme.write_text(f"{head}{BEGIN}\n{table(json.loads(RESULTS.read_text()))}\n{END}{tail}")
+    readme.write_text(with_tables(readme.read_text()))
 
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["--table"]:
         run(sys.argv[1:])
-    write_table()
+    write_tables()

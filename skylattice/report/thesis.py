@@ -1,6 +1,6 @@
 """Numbers that the thesis publishes, to stand beside ours: never an input of a computation.
 
-Models are named by their C_KL (β). T. Dušek's VAE 1, 200×200 lattices, 286 of them for testing.
+Models are named by their C_KL (β). O. Dušek's VAE 1, 200×200 lattices, 286 of them for testing.
 """
 
 from __future__ import annotations
