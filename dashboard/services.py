@@ -9,7 +9,9 @@ import io
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +101,13 @@ class Point:
 
 def roots() -> list[Path]:
     """Folders whose stores may be opened: those given at the start, and what comes with skylattice."""
-    given = [Path(text) for text in os.environ.get("SKYLATTICE_DASHBOARD_ROOTS", "").split(os.pathsep) if text]
-    return [path.resolve() for path in (*given, shipped_catalog().parent, skylattice.data.FOLDER)]
+    return _resolved(os.environ.get("SKYLATTICE_DASHBOARD_ROOTS", ""))
+
+
+@lru_cache
+def _resolved(given: str) -> list[Path]:
+    folders = [Path(text) for text in given.split(os.pathsep) if text]
+    return [path.resolve() for path in (*folders, shipped_catalog().parent, skylattice.data.FOLDER)]
 
 
 def is_allowed(path: Path) -> bool:
@@ -193,14 +200,21 @@ def _opened(source: Source, version: int) -> xr.Dataset:
 def ensemble(key: str) -> xr.Dataset:
     """The store, lazy; the same object for all pages, so that nobody may change it."""
     chosen = source(key)
-    try:
+    with _reading(chosen, "the store"):
         return _opened(chosen, chosen.version)
+
+
+@contextmanager
+def _reading(chosen: Source, what: str) -> Iterator[None]:
+    """Say what cannot be read, and what to do, where zarr raises whatever it meets first."""
+    try:
+        yield
     except SkylatticeError:
         raise
     except _DAMAGE as error:
         raise StoreError(
-            f"{chosen.location}: the store is damaged or only half written ({type(error).__name__}: {error}). Ask "
-            f"`skylattice doctor {chosen.location}` what is wrong."
+            f"{chosen.location}: {what} cannot be read, it is damaged or only half written ({type(error).__name__}: "
+            f"{error}). Ask `skylattice doctor {chosen.location}` what is wrong."
         ) from error
 
 
@@ -209,6 +223,7 @@ def _status(_ds: xr.Dataset, source: Source, version: int, changed: int) -> xr.D
     return _ds["status"].compute(scheduler="synchronous")
 
 
+@st.cache_data(ttl=1, show_spinner=False)  # for as long as a page is drawn: it asks a dozen times
 def _last_change(source: Source) -> int:
     """Changes when a lattice's status is written: zarr renames a new file into the folder of the chunk."""
     if source.path is None:
@@ -220,12 +235,8 @@ def _last_change(source: Source) -> int:
 def status(key: str) -> xr.DataArray:
     """State of every lattice, dims (D, B, realization)."""
     chosen = source(key)
-    try:
+    with _reading(chosen, "its status"):
         return _status(ensemble(key), chosen, chosen.version, _last_change(chosen))
-    except SkylatticeError:
-        raise
-    except _DAMAGE as error:
-        raise StoreError(f"{chosen.location}: its status cannot be read ({type(error).__name__}: {error}).") from error
 
 
 def groups(key: str) -> list[str]:
@@ -316,22 +327,43 @@ def lattice(key: str, point: Point) -> xr.Dataset:
         If it is not done, or its spins are missing although the store says that they are there.
     """
     chosen = source(key)
-    try:
+    with _reading(chosen, str(point)):
         ds = _lattice(ensemble(key), chosen, chosen.version, point)
-    except SkylatticeError:
-        raise
-    except _DAMAGE as error:
-        raise StoreError(f"{chosen.location}: {point} cannot be read ({type(error).__name__}: {error}).") from error
     state = int(ds["status"].item())
     if state != STATUS["done"]:
         name = next(name for name, value in STATUS.items() if value == state)
         raise StoreError(f"{point}: there is no lattice here, the store says {name!r}. Choose another point.")
-    if np.isnan(ds["spin"].values).any():
+    _check_present(ds["spin"], chosen, point)
+    return ds
+
+
+def _check_present(spin: xr.DataArray, chosen: Source, point: Point) -> None:
+    if np.isnan(spin.values).any():
         raise StoreError(
             f"{chosen.location}: {point} is marked as done, but spins are missing. The store was deleted or damaged "
             "while open, or only copied in part."
         )
-    return ds
+
+
+@st.cache_data(max_entries=_LATTICES, show_spinner=False)
+def _overview(_ds: xr.Dataset, source: Source, version: int, point: Point, realizations: tuple[int, ...]) -> Any:
+    chosen = _ds["spin"].sel(D=point.D, B=point.B, method="nearest").sel(realization=list(realizations), component="z")
+    return chosen.rename(realization="sample").load(scheduler="threads")
+
+
+def overview(key: str, point: Point, realizations: Sequence[int]) -> xr.DataArray:
+    """S_z of several realizations at a point, dims (sample, y, x), read in one go.
+
+    Raises
+    ------
+    StoreError
+        If spins are missing although the store says that they are there.
+    """
+    chosen = source(key)
+    with _reading(chosen, str(point)):
+        maps = _overview(ensemble(key), chosen, chosen.version, point, tuple(realizations))
+    _check_present(maps, chosen, point)
+    return maps
 
 
 @st.cache_data(max_entries=_LATTICES, show_spinner=False)

@@ -70,7 +70,7 @@ def dashboard_command(port: int, address: str, open_browser: bool) -> list[str]:
         "runner.postScriptGC": False,  # pages that watch a job run twice a second
     }
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(app_path()), *flags]
+    return [sys.executable, str(app_path().with_name("serve.py")), "run", str(app_path()), *flags]
 
 
 def dashboard_environment(source: Path | None, roots: list[Path], scheduler: str | None) -> dict[str, str]:

@@ -6,7 +6,6 @@ import plotly.graph_objects as go
 import services
 import streamlit as st
 import widgets
-import xarray as xr
 
 from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
 from skylattice.schema import STATUS
@@ -52,10 +51,8 @@ def realizations(key: str, point: services.Point) -> None:
     done = [int(r) for r in state["realization"].values[state.values == STATUS["done"]]]
     st.subheader(f"D = {point.D:g}, B = {point.B:g}")
     shown = done[:6]
-    maps = [services.lattice_map(key, services.Point(point.D, point.B, r), "m_z") for r in shown]
-    stacked = xr.concat(maps, dim="sample", coords="minimal", compat="override")
     columns = min(2, len(shown))
-    figure = lattice_maps(stacked, [f"realization {r}" for r in shown], columns=columns)
+    figure = lattice_maps(services.overview(key, point, shown), [f"realization {r}" for r in shown], columns=columns)
     st.plotly_chart(
         figure.update_layout(height=40 + (420 // columns) * -(-len(shown) // columns)),
         key="realizations",

@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import time
 
 import model_services as models
 import numpy as np
@@ -252,5 +253,6 @@ def test_status__follows_a_store_that_is_being_filled(root):
     path = make_store(root / "growing.zarr", write=False)
     assert services.status("growing").sum() == 0
     write_point(path, D=0.4, B=0.15, spin=lattice(7)[None])
+    time.sleep(1.1)  # what is on the disk is asked for once a second
     assert services.status("growing").sum() == 1
     assert services.scalars("growing")["status"].sum() == 1
