@@ -13,7 +13,7 @@ from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.results import write_results
 from skylattice.io.store import open_ensemble
 from skylattice.progress import run_tasks
-from skylattice.schema import GRID_DIMS, STATUS
+from skylattice.schema import GRID_DIMS, STATUS, VARIABLES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +78,13 @@ def _assemble(ds: xr.Dataset, points: np.ndarray, parts: list[xr.Dataset], hole:
 
 
 def to_table(results: xr.Dataset) -> pd.DataFrame:
-    """Tidy :class:`pandas.DataFrame` of scalars: one row per lattice that is done, flags by name."""
+    """Tidy :class:`pandas.DataFrame` of scalars: one row per lattice that is done, flags by name.
+
+    Columns are in the order of the schema, whatever order a store gives them.
+    """
+    place = {name: k for k, name in enumerate(dict.fromkeys((*GRID_DIMS, *VARIABLES)))}
     frame = results.to_dataframe().reset_index()
+    frame = frame[sorted(frame, key=lambda name: place.get(str(name).partition(" (")[0], len(place)))]
     frame = frame[frame["status"] == STATUS["done"]].reset_index(drop=True)
     for name in ("status", "phase"):
         if name in results:

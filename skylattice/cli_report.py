@@ -21,6 +21,10 @@ def report(
     generated: Annotated[int, typer.Option(min=0, help="Lattices to generate as in the thesis.")] = 600,
     quality: Annotated[int, typer.Option(min=0, help="Lattices per row of the quality table.")] = 200,
     shown: Annotated[int, typer.Option(min=2, max=26, help="Lattices in the pictures.")] = 5,
+    lattice: Annotated[
+        list[str] | None,
+        typer.Option("--lattice", metavar="D,B,R", help="Show this lattice, by D, B and realization; repeat for more."),
+    ] = None,
     max_train: Annotated[int | None, typer.Option(min=8, help="Use so many training lattices at most.")] = None,
     images: Annotated[bool, typer.Option("--images", help="Write figures as PNG and SVG too (needs kaleido).")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
@@ -47,12 +51,23 @@ def report(
         n_generated=generated,
         n_quality=quality,
         n_shown=shown,
+        chosen=[_point(text) for text in lattice or []],
         max_train=max_train,
         images=images,
         seed=seed,
         on_section=lambda title: console.print(title, style="dim", highlight=False),
     )
     console.print(f"Open [bold]{page}[/bold] in a browser. Tables: {page.parent / 'tables'}", highlight=False)
+
+
+def _point(text: str) -> tuple[float, float, int]:
+    """D, B and realization of a lattice."""
+    try:
+        D, B, realization = text.split(",")
+        return float(D), float(B), int(realization)
+    except ValueError:
+        message = f"expected D,B,realization like 0.5,0.12,0, found {text!r}"
+        raise typer.BadParameter(message, param_hint="--lattice") from None
 
 
 def generate(

@@ -63,6 +63,7 @@ def test_table__has_a_row_for_each_lattice_that_is_done(store, tmp_path):
     row = frame.iloc[0]
     assert (row.D, row.B, row.realization, row.phase, row.status) == (0.5, 0.1, 0, "skyrmion", "done")
     assert row.topological_charge == pytest.approx(-16)
+    assert list(frame)[:5] == ["D", "B", "realization", "T", "status"]
     assert write_table(analyse_store(store, progress=False), tmp_path / "t.csv") == 1
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), frame, check_dtype=False)
 

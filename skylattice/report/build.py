@@ -36,6 +36,7 @@ def build_report(
     n_generated: int = 600,
     n_quality: int = 200,
     n_shown: int = 5,
+    chosen: Sequence[tuple[float, float, int]] = (),
     max_train: int | None = None,
     images: bool = False,
     seed: int = 0,
@@ -61,6 +62,8 @@ def build_report(
         Lattices for each row of the quality table; 0 leaves it out.
     n_shown
         Lattices in the pictures.
+    chosen
+        D, B and realization of the lattices to show instead of those that are picked from few to many defects.
     max_train
         Use so many training lattices at most.
     images
@@ -88,6 +91,7 @@ def build_report(
         n_generated=n_generated,
         n_quality=n_quality,
         n_shown=n_shown,
+        chosen=chosen,
         images=images and find_spec("kaleido") is not None,
         seed=seed,
     )

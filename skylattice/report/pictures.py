@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from skylattice.errors import StoreError
 from skylattice.report.panels import Panel, Window, error_panel, mesh_of_lattice, panel_grid
 from skylattice.schema import COMPONENT, SITE_DIMS
 
@@ -67,6 +68,26 @@ def choose(frame: pd.DataFrame, n: int) -> np.ndarray:
     """Rows of ``n`` lattices from the fewest to the most defects: evenly spaced quantiles, without repetition."""
     order = frame["n_defects"].fillna(-1).to_numpy().argsort(kind="stable")
     return order[np.unique(np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int))]
+
+
+def find(frame: pd.DataFrame, wanted: Sequence[tuple[float, float, int]]) -> np.ndarray:
+    """Rows of the lattices at the given D, B and realization.
+
+    Raises
+    ------
+    StoreError
+        If one of them is not there.
+    """
+    rows = []
+    for D, B, realization in wanted:
+        there = np.isclose(frame["D"], D) & np.isclose(frame["B"], B) & (frame["realization"] == realization)
+        if not there.any():
+            raise StoreError(
+                f"lattices: there is no skyrmion lattice at D = {D:g}, B = {B:g}, realization {realization}. The table "
+                "of `skylattice analyse` lists those that are there."
+            )
+        rows.append(int(np.flatnonzero(there)[0]))
+    return np.array(rows)
 
 
 def show(lattices: xr.Dataset, model: VAE | str | os.PathLike[str], names: Sequence[str]) -> Shown:

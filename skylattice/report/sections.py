@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,8 @@ class Report:
         The data, and by name the models on it; models that cannot be used are missing.
     n_generated, n_quality, n_shown
         Lattices generated for table 3.6, generated for each row of the quality table, and shown.
+    chosen
+        D, B and realization of the lattices to show; empty: test lattices from the fewest to the most defects.
     images
         Write figures as PNG and SVG.
     seed
@@ -45,6 +47,7 @@ class Report:
     n_generated: int
     n_quality: int
     n_shown: int
+    chosen: Sequence[tuple[float, float, int]]
     images: bool
     seed: int
     records: dict[str, Record] = field(default_factory=dict)
@@ -122,15 +125,19 @@ def reconstruction_section(report: Report) -> None:
 
 def pictures_section(report: Report) -> None:
     record = report.best
-    rows = np.flatnonzero(record.is_test)
-    chosen = rows[pictures.choose(record.frame.iloc[rows], report.n_shown)]
+    if report.chosen:
+        chosen, which = pictures.find(record.frame, report.chosen), "Chosen lattices"
+    else:
+        rows = np.flatnonzero(record.is_test)
+        chosen = rows[pictures.choose(record.frame.iloc[rows], report.n_shown)]
+        which = "Test lattices from the fewest to the most defects"
     lattices = report.ensemble.ds.isel(sample=chosen)
     names = list(string.ascii_uppercase[: len(chosen)])
     shown = pictures.show(lattices, report.models[record.name], names)
     of_lattice = record.frame.iloc[chosen]
     labels = [f"{d:.0f} defects, MSE {e:.4f}" for d, e in zip(of_lattice["n_defects"], of_lattice["mse"], strict=True)]
     report.page.text(
-        f"Test lattices from the fewest to the most defects, reconstructed by {record.name}, the model "
+        f"{which}, reconstructed by {record.name}, the model "
         "of the lowest test "
         "MSE (Pictures 3.6 to 3.9). Mesh and defects are those of the input: blue has fewer, yellow more than six "
         "neighbours. Errors are coloured on a logarithmic scale."

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from skylattice import testing
-from skylattice.errors import SchemaError
+from skylattice.errors import SchemaError, StoreError
 from skylattice.report.panels import Panel, error_panel, mesh_of_lattice, panel_grid
-from skylattice.report.pictures import Shown, artefacts, choose, generated
+from skylattice.report.pictures import Shown, artefacts, choose, find, generated
 
 pytest.importorskip("plotly")
 
@@ -40,6 +40,13 @@ def test_choose__goes_from_the_fewest_to_the_most_defects():
     frame = pd.DataFrame({"n_defects": [7, 0, 3, 12, 5]})
     assert choose(frame, 3).tolist() == [1, 4, 3]
     assert choose(frame, 9).tolist() == [1, 2, 4, 0, 3]
+
+
+def test_find__takes_lattices_by_their_coordinates():
+    frame = pd.DataFrame({"D": [0.4, 0.5, 0.5], "B": [0.1, 0.1, 0.1], "realization": [0, 0, 1]})
+    assert find(frame, [(0.5, 0.1, 1), (0.4, 0.1, 0)]).tolist() == [2, 0]
+    with pytest.raises(StoreError, match=r"no skyrmion lattice at D = 0.5, B = 0.2, realization 0"):
+        find(frame, [(0.5, 0.2, 0)])
 
 
 def test_artefacts__puts_the_planted_one_in_the_middle():
