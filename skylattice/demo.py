@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Stripes at low field, skyrmion lattices in the middle, ferromagnets above.
 D = [0.35, 0.4, 0.5, 0.6]
-B = [0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4]
+B = [0.0, 0.04, 0.08, 0.12, 0.16, 0.2, 0.24, 0.28]
 REALIZATIONS = 2
 SIZE = 100
 
