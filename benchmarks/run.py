@@ -90,6 +90,20 @@ def models_table() -> str:
     return "\n".join(rows)
 
 
+def learning_table() -> str:
+    """Markdown: short trainings of as many steps, by the number of lattices and the size of the global part."""
+    learning = json.loads(RESULTS.with_name("learning.json").read_text())
+    rows = [
+        "| training lattices | global part | test MSE | training MSE | encoded | R² of Q | R² of M_z | R² of D |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for run in learning["runs"]:
+        errors = f"{run['test_mse']:.4f} | {run['train_mse']:.4f} | {run['kl']:.0f} nats"
+        probes = " | ".join(f"{run[f'probe_{name}']:.2f}" for name in ("Q", "m_z", "D"))
+        rows.append(f"| {run['n_train']} | {run['global']} of 500 | {errors} | {probes} |")
+    return "\n".join(rows)
+
+
 def generation_table() -> str:
     """Markdown: how lattices of each method compare with simulated ones."""
     import pandas as pd
@@ -112,7 +126,12 @@ def generation_table() -> str:
 
 
 #: What stands between the README's markers.
-TABLES = {"benchmarks": benchmarks_table, "models": models_table, "generation": generation_table}
+TABLES = {
+    "benchmarks": benchmarks_table,
+    "models": models_table,
+    "learning": learning_table,
+    "generation": generation_table,
+}
 
 
 def with_tables(text: str) -> str:
