@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -131,16 +132,30 @@ def _detected_charge(spin: np.ndarray, field: np.ndarray) -> dict[str, Any]:
     return {"detected_charge": found["charge"].sum() + found["stripe_charge"]} if "charge" in found else {}
 
 
+_local = threading.local()
+
+
+def _workspace(size: tuple[int, int]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Room for one lattice in double precision and for the kernel, kept by each thread for the next lattice."""
+    from skylattice.kernels.detect import scratch
+
+    if getattr(_local, "size", None) != size:
+        _local.arrays = np.empty((*size, 3)), scratch(*size)
+        _local.size = size
+    return _local.arrays
+
+
 def _detect(spin: np.ndarray, field: np.ndarray, *, by_charge: bool) -> dict[str, Any]:
     """Everything about the skyrmions of one lattice, by name."""
     from skylattice.kernels.detect import COLUMNS, detect
 
     if np.isnan(spin[0, 0]).all() and np.isnan(spin).all():
         return {}
-    wide = spin.astype(np.float64)
+    wide, arrays = _workspace(spin.shape[:2])
+    wide[...] = spin
     if not np.isfinite(wide.sum()):
         return {"status": STATUS["failed"]}
-    table, n_stripes, stripe_charge, charge = detect(wide, float(field), by_charge)
+    table, n_stripes, stripe_charge, charge = detect(wide, float(field), by_charge, *arrays)
     columns = dict(zip(COLUMNS, table.T, strict=True))
     return {
         "n_skyrmions": len(table),

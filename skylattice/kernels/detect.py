@@ -224,8 +224,17 @@ def _measure_textures(spin, background, label, offset_y, offset_x, centre, table
             table[k, _TEXTURE] = BLOCH
 
 
+def scratch(ny, nx):
+    """Arrays for :func:`detect` to work in, which it overwrites: depths, labels and offsets, preimages.
+
+    Fresh ones for every lattice cost as much time as the labelling, most of all where the allocator returns memory at
+    once, as in the workers of a cluster.
+    """
+    return np.empty((ny, nx)), np.empty((4, ny, nx), dtype=np.int32), np.empty((2, 2 * ny * nx), dtype=np.int32)
+
+
 @jit
-def detect(spin, field, by_charge):
+def detect(spin, field, by_charge, against, maps, preimages):
     """Detect and measure the skyrmions of one lattice.
 
     Parameters
@@ -236,6 +245,8 @@ def detect(spin, field, by_charge):
         Field along z; only its sign matters.
     by_charge
         True: every charged object. False: the thesis' rule, clusters of spins far against the background.
+    against, maps, preimages
+        From :func:`scratch`.
 
     Returns
     -------
@@ -244,13 +255,11 @@ def detect(spin, field, by_charge):
     """
     ny, nx, _ = spin.shape
     background = background_sign(spin, field)
-    against = np.empty((ny, nx))
     depth(spin, background, against)
-    site, sign = np.empty(2 * ny * nx, dtype=np.int32), np.empty(2 * ny * nx, dtype=np.int32)
+    site, sign = preimages[0], preimages[1]
     n_preimages = count_preimages(spin, against, background, site, sign)
 
-    group = np.empty((ny, nx), dtype=np.int32)
-    label, offset_y, offset_x = np.empty_like(group), np.empty_like(group), np.empty_like(group)
+    group, label, offset_y, offset_x = maps[0], maps[1], maps[2], maps[3]
     for y in range(ny):
         for x in range(nx):
             group[y, x] = against[y, x] > 0.0 if by_charge else -background * spin[y, x, 2] > DUSEK_DEPTH
