@@ -124,10 +124,10 @@ with widgets.explaining():
     store = widgets.choose_store()
     chosen = widgets.choose_point(store)
     left, right = st.columns([3, 2], gap="medium")
+    with right, widgets.explaining():  # first: who clicks on the diagram waits for this
+        realizations(store, chosen)
     with left, widgets.explaining():
         diagram(store, chosen)
-    with right, widgets.explaining():
-        realizations(store, chosen)
     first, second = st.tabs(["Table", "Histogram"])
     with first, widgets.explaining():
         numbers(store)
