@@ -21,6 +21,7 @@ _PERIODIC = ("periodic-100", "periodic-100-more", "periodic-200")
 #: Training runs of each shipped model, in order.
 STAGES = {
     "periodic": _PERIODIC,
+    "periodic-0.0001": (*_PERIODIC, "periodic-0.0001"),
     "periodic-0.0002": (*_PERIODIC, "periodic-0.0002"),
     "periodic-1.25e-05": (*_PERIODIC, "periodic-1.25e-05"),
 }
