@@ -2,19 +2,21 @@
 
 Run in the repository's root: ``python benchmarks/learning.py``. It simulates the training ensemble of
 :mod:`skylattice.vae.ship` if need be, takes half an hour on two cores, goes on where it was stopped, and writes
-``benchmarks/results/learning.json``.
+``benchmarks/results/learning.json``, with a picture in ``work/learning/curve.html``.
 """
 
 import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from skylattice import open_ensemble, simulate_ensemble
 from skylattice.analysis import analyse_store
 from skylattice.latent.correlations import linear_probe
 from skylattice.latent.pca import torus_average
 from skylattice.report.evaluation import open_lattices
+from skylattice.report.vae_figures import learning_curve
 from skylattice.vae import TrainConfig, ship
 from skylattice.vae.data import split_ensemble
 from skylattice.vae.training import train
@@ -72,6 +74,8 @@ def main():
             }
         )
         print(rows[-1], flush=True)
+        curve = learning_curve(pd.DataFrame([row for row in rows if row["global"] == 100]))
+        curve.write_html(OUTPUT / "curve.html")
         RESULTS.write_text(json.dumps({"steps": STEPS, "batch_size": BATCH, "runs": rows}, indent=1) + "\n")
 
 

@@ -1,9 +1,8 @@
 """Spin updates per second of one thread on 200×200, beside the plain loop and the bandwidth they could use."""
 
-import time
-
 import numpy as np
 import pytest
+from timing import median_rate
 
 from skylattice import testing
 from skylattice.kernels import checkerboard, raster
@@ -32,17 +31,6 @@ def vectorised(state, sweeps, over_relaxation):
 
 def plain(state, sweeps, over_relaxation):
     return lambda: raster.run_raster(state, COUPLING, BETA, 0, sweeps, over_relaxation, SEED, raster.HEAT_BATH)
-
-
-def median_rate(f, operations, rounds=5):
-    """Operations per second of a baseline, timed by hand in the same run."""
-    f()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - start)
-    return operations / np.median(times)
 
 
 def copy_bandwidth():

@@ -3,12 +3,11 @@
 The spins are rough (independent): no shortcut for smooth textures is taken.
 """
 
-import time
-
 import numpy as np
 import oracles
 import pytest
 from scipy import fft
+from timing import median_rate
 
 from skylattice import Hamiltonian, testing
 from skylattice.kernels import energy, magnetization, scalars, structure, topology
@@ -21,33 +20,22 @@ INTERACTION = (D, B, HAMILTONIAN.dmi_directions, HAMILTONIAN.J)
 SPINS = testing.random_spins((LATTICES, N, N), seed=0, dtype="float32")
 
 
-def per_second(f, operations, rounds=5):
-    """Median rate of a baseline or a limit, timed by hand in the same run."""
-    f()
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        f()
-        times.append(time.perf_counter() - start)
-    return operations / np.median(times)
-
-
 def read_limit():
     """Lattices per second that numpy can copy: each spin read once, and as much written."""
     target = np.empty_like(SPINS)
-    return per_second(lambda: np.copyto(target, SPINS), LATTICES)
+    return median_rate(lambda: np.copyto(target, SPINS), LATTICES)
 
 
 def arctangent_limit():
     """Lattices per second if two arctangents per site were all there is to do, with numpy's vectorised arctan2."""
     y, x = np.random.default_rng(0).normal(size=(2, 2, N, N))
-    return per_second(lambda: np.arctan2(y, x), 1)
+    return median_rate(lambda: np.arctan2(y, x), 1)
 
 
 def fourier_limit():
     """Lattices per second that scipy transforms."""
     spin = SPINS[0].astype(np.float64)
-    return per_second(lambda: fft.fft2(spin, axes=(0, 1)), 1)
+    return median_rate(lambda: fft.fft2(spin, axes=(0, 1)), 1)
 
 
 @pytest.fixture
@@ -57,7 +45,7 @@ def compare(benchmark, rate):
     def measure(kernel, naive, *, limit, limit_name, atol=1e-11):
         fast = rate(lambda: kernel(SPINS), operations=LATTICES, unit="lattices/s")
         benchmark.extra_info["sites_per_s"] = fast * N * N
-        slow = per_second(lambda: naive(SPINS[0]), 1, rounds=3)
+        slow = median_rate(lambda: naive(SPINS[0]), 1, rounds=3)
         benchmark.extra_info |= {"baseline": "numpy", "baseline_rate": slow, "ratio": fast / slow}
         benchmark.extra_info |= {"limit": limit_name, "share_of_limit": fast / limit()}
         for k in (0, LATTICES - 1):

@@ -4,10 +4,9 @@ Both give the same numbers. The importer cuts the columns by position, so that i
 columns; it checks the counters of every row, and normalises the spins.
 """
 
-import time
-
 import numpy as np
 import pytest
+from timing import median_rate
 
 from skylattice.io.uppasd import open_run
 from skylattice.io.uppasd.spins import open_spin_file
@@ -35,22 +34,12 @@ def plain(path):
     return spin / np.linalg.norm(spin, axis=1, keepdims=True)
 
 
-def plain_rate(path, rounds=7):
-    """Lattices per second of the plain way, timed by hand in the same run."""
-    times = []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        plain(path)
-        times.append(time.perf_counter() - start)
-    return 1 / np.median(times)
-
-
 def test_uppasd_spin_file(benchmark, rate, restart):
     file = open_spin_file(restart)
     assert file.row_bytes == 91  # the columns are where UppASD puts them: nothing falls back to splitting lines
     lattices = rate(lambda: file.read(), operations=1, unit="lattices/s")
     benchmark.extra_info["baseline"] = "np.loadtxt"
-    benchmark.extra_info["ratio"] = lattices / plain_rate(restart)
+    benchmark.extra_info["ratio"] = lattices / median_rate(lambda: plain(restart))
     np.testing.assert_allclose(file.read().direction, plain(restart), rtol=0, atol=1e-15)
 
 
@@ -58,6 +47,6 @@ def test_uppasd_run(benchmark, rate, restart):
     """From a path to a dataset in memory."""
     lattices = rate(lambda: open_run(restart, **GIVEN).load(), operations=1, unit="lattices/s")
     benchmark.extra_info["baseline"] = "np.loadtxt"
-    benchmark.extra_info["ratio"] = lattices / plain_rate(restart)
+    benchmark.extra_info["ratio"] = lattices / median_rate(lambda: plain(restart))
     spin = open_run(restart, **GIVEN).spin.values
     np.testing.assert_allclose(spin.reshape(-1, 3), plain(restart), rtol=0, atol=1e-7)

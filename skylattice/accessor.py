@@ -312,6 +312,7 @@ class SkyAccessor:
         """New lattices like those of the dataset: :func:`skylattice.latent.generate.generate`."""
         from skylattice.latent import generate
 
+        generate.check_request(n, method, D, B)
         return generate.generate(
             generate.latent_set(self._ds, model, spin=spin),
             model,

@@ -133,10 +133,11 @@ def _add_reconstructions(page: Page, simulated: Path, imported: Path, phase: xr.
             shown = shown.isel(sample=shown.is_shown.values)
             if not shown.sizes["sample"]:
                 continue
-            page.text(f"{shown.sizes['sample']} skyrmion lattices, mean squared error {shown.mse.mean().item():.4f}.")
+            what = "skyrmion lattices of the ensemble" if store == simulated else "lattice from UppASD"
+            page.text(f"{shown.sizes['sample']} {what}, mean squared error {shown.mse.mean().item():.4f}.")
             examples = shown.isel(sample=slice(None, None, -(-shown.sizes["sample"] // 3))).load()
             numbers = zip(examples.D.values, examples.B.values, examples.mse.values, strict=True)
-            titles = [f"D={D:g}, B={B:g}, MSE {mse:.4f}," for D, B, mse in numbers]
+            titles = [f"D={D:g}, B={B:g}, MSE {mse:.4f}" for D, B, mse in numbers]
             output = examples.sky.reconstruct().spin
             page.figure(reconstruction_maps(examples.spin, output, titles))
     except MissingExtraError as error:

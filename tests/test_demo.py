@@ -14,7 +14,7 @@ def test_demo__builds_a_page_from_nothing_and_again_from_what_is_there(tmp_path,
     assert page == tmp_path / "demo" / "index.html"
     text = page.read_text()
     assert all(f"D=0.5, B={b:g}" in text for b in demo.B)
-    assert "1 skyrmion lattices, mean squared error" in text  # the real one, converted to the model's handedness
+    assert "1 lattice from UppASD, mean squared error" in text  # the real one, converted to the model's handedness
     table = pd.read_csv(page.with_name("ensemble.csv"))
     assert len(table) == 6
     assert table.phase.tolist()[-2:] == ["ferromagnet", "ferromagnet"]

@@ -130,12 +130,7 @@ def generate(
     SchemaError
         For an unknown method, or one of D and B without the other.
     """
-    if method not in get_args(Generation):
-        raise SchemaError(f"method: expected one of {get_args(Generation)}, found {method!r}.")
-    if (D is None) != (B is None):
-        raise SchemaError(f"generate: expected both D and B or neither, found D = {D!r}, B = {B!r}.")
-    if n < 1:
-        raise SchemaError(f"n: expected at least one lattice, found {n!r}.")
+    check_request(n, method, D, B)
     network = _network(model)
     if method == "conditional" and not network.spec.condition:
         raise ModelError(
@@ -162,6 +157,16 @@ def generate(
     return _dataset(
         spin, z, d, b, T, target, {"generator": method, "generator_seed": seed, "relaxed": int(bool(relax))}
     )
+
+
+def check_request(n: int, method: str, D: float | None, B: float | None) -> None:
+    """Raise :class:`SchemaError` for what :func:`generate` cannot do, before an ensemble is encoded for it."""
+    if method not in get_args(Generation):
+        raise SchemaError(f"method: expected one of {get_args(Generation)}, found {method!r}.")
+    if (D is None) != (B is None):
+        raise SchemaError(f"generate: expected both D and B or neither, found D = {D!r}, B = {B!r}.")
+    if n < 1:
+        raise SchemaError(f"n: expected at least one lattice, found {n!r}.")
 
 
 def decode(model: VAE, z: np.ndarray, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -204,6 +204,12 @@ def evaluate_model(
     grid = open_ensemble(ensemble.store)
     data = data_fingerprint(grid)
     part = _parts(grid, ensemble, metadata, data)
+    n_test = int(np.isin(part, ["test", "both"]).sum())
+    if n_test < MIN_TEST:
+        raise StoreError(
+            f"{ensemble.store}: expected at least {MIN_TEST} test lattices of {model_name(model)}, found {n_test}. "
+            "Give an ensemble with more skyrmion lattices."
+        )
     others = np.flatnonzero(part != "train")
     train = np.random.default_rng(seed).permutation(np.flatnonzero(part == "train"))[:max_train]
     wanted = ensemble.frame["position"].to_numpy()[np.sort(np.concatenate([others, train]))]
@@ -218,7 +224,7 @@ def evaluate_model(
     position = ensemble.frame["position"].to_numpy()
     values = {str(name): array.values.reshape(-1, *array.shape[3:])[position] for name, array in flat.items()}
     frame = ensemble.frame.assign(part=part, **{name: values[name] for name in _ERRORS})
-    record = Record(
+    return Record(
         model_name(model),
         reference.spec,
         metadata,
@@ -228,12 +234,6 @@ def evaluate_model(
         ensemble.size,
         reference.fingerprint,
     )
-    if record.is_test.sum() < MIN_TEST:
-        raise StoreError(
-            f"{ensemble.store}: expected at least {MIN_TEST} test lattices of {record.name}, found "
-            f"{record.is_test.sum()}. Give an ensemble with more skyrmion lattices."
-        )
-    return record
 
 
 def model_name(model: str | os.PathLike[str]) -> str:

@@ -82,7 +82,7 @@ def reconstruction_maps(
             f"lattice, found {spin.dims} {spin.shape}, {output.dims} {output.shape} and {len(titles)} titles."
         )
     columns = ("", "reconstruction", "squared error")
-    names = [f"{title} {column}".strip() for title in titles for column in columns]
+    names = [f"{title}, {column}" if column else title for title in titles for column in columns]
     figure = make_subplots(len(spin), 3, subplot_titles=names, horizontal_spacing=0.02, vertical_spacing=0.06)
     squared = ((output - spin) ** 2).sum("component", skipna=False)
     for row in range(len(spin)):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from skylattice.errors import ModelError
 from skylattice.vae import artifact
 from skylattice.vae.config import TrainConfig
 
@@ -53,6 +54,8 @@ def make(name: str, *, folder: str | Path = artifact.SHIPPED) -> Path:
     from skylattice.simulation.ensemble import simulate_ensemble
     from skylattice.vae.training import train
 
+    if name not in STAGES:
+        raise ModelError(f"{name!r}: expected a shipped model, one of {list(STAGES)}.")
     for store, grid in ENSEMBLES.items():
         simulate_ensemble(B_limits=(0.3, 0.65), only_phase="skyrmion", store=store, **grid)
     for stage in STAGES[name]:

@@ -5,7 +5,7 @@ import time
 
 import background
 import pytest
-from conftest import make_store
+from small_stores import make_store
 
 from skylattice.analysis import analyse_store
 from skylattice.errors import SkylatticeError, StoreError

@@ -1,9 +1,11 @@
 """Every page on every kind of store: no exception reaches a page, and what is missing is said."""
 
 import shutil
+import sys
+from types import SimpleNamespace
 
 import pytest
-from conftest import DASHBOARD, make_store
+from small_stores import DASHBOARD, make_store
 from streamlit.testing.v1 import AppTest
 
 PAGES = sorted(path.stem for path in (DASHBOARD / "views").glob("*.py"))
@@ -184,3 +186,11 @@ def test_jobs_page__refuses_a_foreign_scheduler(full):
     page.text_input("scheduler").set_value("tcp://elsewhere:8786").run()
     assert not page.exception
     assert "--scheduler ADDRESS" in text(page)
+
+
+def test_page__leaves_the_keras_session_of_jobs_alone(full, monkeypatch):
+    cleared = []
+    backend = SimpleNamespace(clear_session=lambda: cleared.append(1))
+    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(backend=backend))
+    open_page("ensemble")
+    assert not cleared

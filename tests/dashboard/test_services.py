@@ -9,8 +9,8 @@ import model_services as models
 import numpy as np
 import pytest
 import services
-from conftest import SIZE, lattice, make_store
 from services import Point
+from small_stores import SIZE, lattice, make_store
 
 from skylattice import open_ensemble
 from skylattice.errors import StoreError
@@ -247,6 +247,22 @@ def test_save__makes_realizations_of_equal_points(root):
     assert written["status"].sum() == 3
     np.testing.assert_array_equal(written.spin.sel(D=0.4, B=0.1).values, spin[[0, 2]])
     assert os.fspath(root / "out.zarr") == written.attrs["store"]
+
+
+def test_overview__is_s_z_of_each_realization(full):
+    maps = services.overview("full", POINT, [0, 1])
+    assert maps.dims == ("sample", "y", "x")
+    for k in (0, 1):
+        single = services.lattice_map("full", services.Point(POINT.D, POINT.B, k), "m_z")
+        np.testing.assert_array_equal(maps.values[k], single.values)
+
+
+def test_overview__of_spins_that_are_gone_says_so(root):
+    path = make_store(root / "holed.zarr")
+    services.status("holed")
+    shutil.rmtree(path / "spin" / "c")
+    with pytest.raises(StoreError, match="spins are missing"):
+        services.overview("holed", POINT, [0])
 
 
 def test_status__follows_a_store_that_is_being_filled(root):

@@ -185,6 +185,21 @@ def test_open__counts_the_hull_only_on_request():
     assert with_hull.n_defects == (z[:n] != 6).sum()
 
 
+@given(st.integers(0, 2**32 - 1), st.tuples(st.floats(0, 60), st.floats(0, 50)))
+def test_centres__follow_the_points_around_the_torus(seed, shift):
+    period = np.array([60.0, 50.0])
+    points = np.random.default_rng(seed).uniform(0, period, size=(40, 2))
+    moved = np.minimum((points + shift) % period, np.nextafter(period, 0))
+    before, after = (
+        classify(mesh).centres(mesh) for mesh in (triangulate(points, (50, 60)), triangulate(moved, (50, 60)))
+    )
+    assert len(before) == len(after)
+    apart = after[:, None] - (before + shift)[None]
+    distance = np.hypot(*np.moveaxis(apart - period * np.round(apart / period), -1, 0))
+    assert (distance.min(axis=1) < 1e-6).all()
+    assert (distance.min(axis=0) < 1e-6).all()
+
+
 # Status, laziness, errors
 
 

@@ -118,3 +118,12 @@ def test_quench__depends_on_seed_and_position_alone():
     whole = quench(spin, schedule, D=D, B=B, seed=3)
     np.testing.assert_array_equal(quench(spin[:2], schedule, D=D[:2], B=B[:2], seed=3), whole[:2])
     assert np.isnan(quench(np.where(np.arange(3)[:, None, None, None] == 1, np.nan, spin), schedule, D=D, B=B)[1]).all()
+
+
+def test_accessor__refuses_before_it_encodes(monkeypatch):
+    from skylattice.latent import generate as module
+
+    monkeypatch.setattr(module, "latent_set", lambda *args, **options: pytest.fail("encoded in vain"))
+    ds = testing.random(20)
+    with pytest.raises(SchemaError, match="found 'nonsense'"):
+        ds.sky.generate(method="nonsense")

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
-from skylattice import open_ensemble, testing
+from skylattice import cli, open_ensemble, testing
 from skylattice.analysis import analyse_store
 from skylattice.errors import StoreError
 from skylattice.io.importing import import_datasets
@@ -130,3 +131,9 @@ def test_lattices__of_a_store_that_was_not_analysed_say_so(tmp_path):
     import_datasets([planted(0.5, 0.12, 0)], tmp_path / "raw.zarr", progress=False)
     with pytest.raises(StoreError, match="skylattice analyse"):
         open_lattices(tmp_path / "raw.zarr")
+
+
+def test_command__names_a_lattice_that_it_cannot_read(store):
+    result = CliRunner().invoke(cli.app, ["report", str(store), "--lattice", "0.5;0.1"])
+    assert result.exit_code == 2
+    assert "--lattice" in result.output
