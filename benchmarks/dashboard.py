@@ -21,7 +21,7 @@ from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 
 import skylattice
-from skylattice.cli_dashboard import dashboard_command, dashboard_environment
+from skylattice.cli.dashboard import dashboard_command, dashboard_environment
 from skylattice.data import open_example
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.results import write_results

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from skylattice import open_ensemble, simulate_ensemble
-from skylattice.analysis import analyse_store
 from skylattice.latent.correlations import linear_probe
 from skylattice.latent.pca import torus_average
-from skylattice.report.evaluation import open_lattices
 from skylattice.report.vae_figures import learning_curve
+from skylattice.study.analysis import analyse_store
+from skylattice.study.evaluation import open_lattices
 from skylattice.vae import TrainConfig, ship
 from skylattice.vae.data import split_ensemble
 from skylattice.vae.training import train

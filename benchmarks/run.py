@@ -75,7 +75,7 @@ def quantity(value: float) -> str:
 
 def models_table() -> str:
     """Markdown: one row per shipped model, its error on test lattices beside the thesis' for the same C_KL."""
-    from skylattice.report.thesis import TEST_MSE, published
+    from skylattice.study.thesis import TEST_MSE, published
     from skylattice.vae import shipped
 
     rows = [

@@ -7,9 +7,9 @@ from skylattice import testing
 from skylattice.latent.correlations import correlation
 from skylattice.latent.generate import generate
 from skylattice.latent.prior import LatentSet, fit_prior
-from skylattice.latent.quality import nearest_distance
 from skylattice.latent.relax import quench, quench_schedule
 from skylattice.simulation.schedule import Schedule
+from skylattice.study.quality import nearest_distance
 
 pytest.importorskip("keras")
 SIZE, N = 100, 16

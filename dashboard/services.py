@@ -22,13 +22,13 @@ import xarray as xr
 
 import skylattice.data
 import skylattice.defects.table
-from skylattice.analysis import to_table
 from skylattice.catalog import Entry, open_catalog, shipped_catalog
 from skylattice.errors import SkylatticeError, StoreError
 from skylattice.io.ovf import ovf_bytes
 from skylattice.io.results import open_results, results_path
 from skylattice.io.store import open_ensemble
 from skylattice.schema import GRID_DIMS, STATUS, VARIABLES
+from skylattice.study.analysis import to_table
 
 #: Seconds after which a listing or the state of a store that is being filled is read again.
 FRESH = 15

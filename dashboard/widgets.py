@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import background
-import model_services as models
+import models
 import numpy as np
 import services
 import streamlit as st

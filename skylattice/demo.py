@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from skylattice.analysis import analyse_store, to_table
 from skylattice.data import open_example
 from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.importing import import_datasets
@@ -20,6 +19,7 @@ from skylattice.report.lattice_figures import lattice_figure
 from skylattice.report.page import Page
 from skylattice.report.vae_figures import reconstruction_maps
 from skylattice.schema import PHASE
+from skylattice.study.analysis import analyse_store, to_table
 
 if TYPE_CHECKING:
     import pandas as pd

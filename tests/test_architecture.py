@@ -20,9 +20,10 @@ LAYERS = [
     {"stacking", "progress"},
     {"observables", "defects", "simulation", "io", "testing", "data"},
     {"vae", "latent"},
+    {"study"},
     {"report", "accessor", "catalog", "intake_driver"},
-    {"analysis", "demo"},
-    {"cli", "cli_dashboard", "cli_report", "cli_vae"},
+    {"demo"},
+    {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

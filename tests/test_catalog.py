@@ -172,7 +172,7 @@ def test_catalog__names_its_entries_when_one_is_missing():
 
 
 def test_command_line__adds_and_lists(tmp_path, store):
-    from skylattice.cli import app
+    from skylattice.cli.main import app
 
     path = tmp_path / "mine.yaml"
     added = CliRunner().invoke(app, ["catalog", "add", str(store), "--catalog", str(path), "--description", "a copy"])

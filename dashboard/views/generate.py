@@ -3,7 +3,7 @@
 from typing import get_args
 
 import background
-import model_services as models
+import models
 import numpy as np
 import services
 import streamlit as st

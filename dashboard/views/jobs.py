@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import background
-import model_services as models
+import models
 import services
 import streamlit as st
 import widgets
 
-from skylattice.analysis import analyse_store
 from skylattice.errors import SkylatticeError
+from skylattice.study.analysis import analyse_store
 
 GROUPS = {
     "observables": "Observables, phase and quality",

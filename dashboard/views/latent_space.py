@@ -1,6 +1,6 @@
 """Latent space: principal components coloured by observables, and walks whose lattices are decoded."""
 
-import model_services as models
+import models
 import numpy as np
 import plotly.graph_objects as go
 import services

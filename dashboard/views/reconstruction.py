@@ -1,6 +1,6 @@
 """Reconstruction: a lattice and what models make of it, and the errors over the ensemble."""
 
-import model_services as models
+import models
 import plotly.graph_objects as go
 import services
 import streamlit as st

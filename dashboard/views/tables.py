@@ -1,12 +1,12 @@
 """Tables: the thesis' tables of these models on this ensemble, beside the published ones."""
 
 import background
-import model_services as models
+import models
 import pandas as pd
 import streamlit as st
 import widgets
 
-from skylattice.report import tables
+from skylattice.study import tables
 
 TABLES = {
     "3.2 reconstruction": (

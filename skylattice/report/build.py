@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from skylattice.errors import SkylatticeError
-from skylattice.report.evaluation import evaluate_model, model_name, open_lattices
 from skylattice.report.sections import SECTIONS, Report, ensemble_section
+from skylattice.study.evaluation import evaluate_model, model_name, open_lattices
 
 _PACKAGES = (
     "numpy",

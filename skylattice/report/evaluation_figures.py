@@ -10,7 +10,7 @@ import pandas as pd
 
 from skylattice.report.ensemble_figures import graph_objects
 from skylattice.report.latent_figures import COLOURS
-from skylattice.report.tables import mean_by
+from skylattice.study.tables import mean_by
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -70,7 +70,7 @@ def error_by_defects(frames: Mapping[str, pd.DataFrame], *, count: str = "n_defe
 
 
 def detector_curves(table: pd.DataFrame) -> go.Figure:
-    """ROC curves of the scores of :func:`skylattice.latent.anomaly.anomaly_scores`."""
+    """ROC curves of the scores of :func:`skylattice.study.anomaly.anomaly_scores`."""
     go = graph_objects()
     from sklearn.metrics import roc_curve
 

@@ -11,7 +11,7 @@ import pandas as pd
 from skylattice.errors import SchemaError
 from skylattice.latent.pca import PCA
 from skylattice.report.ensemble_figures import graph_objects
-from skylattice.report.tables import mean_by
+from skylattice.study.tables import mean_by
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from skylattice.defects.detect import ample_capacity
-from skylattice.report import evaluation_figures, latent_figures, pictures, tables
-from skylattice.report.evaluation import Ensemble, Record, in_batches
+from skylattice.report import evaluation_figures, latent_figures, pictures
 from skylattice.report.page import Page
+from skylattice.study import tables
+from skylattice.study.evaluation import Ensemble, Record, in_batches
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -165,7 +166,7 @@ def defects_section(report: Report) -> None:
 
 
 def anomalies_section(report: Report) -> None:
-    from skylattice.latent.anomaly import BASELINE_LATTICES, anomaly_scores, score_detectors
+    from skylattice.study.anomaly import BASELINE_LATTICES, anomaly_scores, score_detectors
 
     record = report.best
     test = np.flatnonzero(record.is_test)
@@ -226,7 +227,7 @@ def latent_space_section(report: Report) -> None:
 
 def generation_section(report: Report) -> None:
     from skylattice.latent.generate import generate
-    from skylattice.report.generation import thesis_experiment
+    from skylattice.study.generation import thesis_experiment
 
     if not report.n_generated:
         report.page.text("Left out: no lattices were to be generated.")
@@ -271,7 +272,7 @@ def generation_section(report: Report) -> None:
 
 
 def quality_section(report: Report) -> None:
-    from skylattice.report.generation import quality
+    from skylattice.study.generation import quality
 
     if not report.n_quality:
         report.page.text("Left out: no lattices were to be generated.")

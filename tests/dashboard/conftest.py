@@ -7,10 +7,10 @@ from small_stores import DASHBOARD, make_store
 
 sys.path.insert(0, str(DASHBOARD))
 
-import model_services
+import models
 import streamlit as st
 
-from skylattice.analysis import analyse_store
+from skylattice.study.analysis import analyse_store
 
 
 @pytest.fixture(scope="session")
@@ -21,14 +21,14 @@ def analysed(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     save(build("periodic", size=20, widths=(8, 8, 16), blocks=(1, 1, 1)), root / "tiny")
     analyse_store(make_store(root / "full.zarr"), progress=False)
-    model_services.encode(root / "full.zarr", str(root / "tiny"))
+    models.encode(root / "full.zarr", str(root / "tiny"))
     return root
 
 
 @pytest.fixture(autouse=True)
 def no_shipped_models(monkeypatch):
     """The shipped models take seconds to load: a tiny one does here."""
-    monkeypatch.setattr(model_services, "shipped", lambda: iter(()))
+    monkeypatch.setattr(models, "shipped", lambda: iter(()))
 
 
 @pytest.fixture

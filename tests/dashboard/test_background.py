@@ -7,10 +7,10 @@ import background
 import pytest
 from small_stores import make_store
 
-from skylattice.analysis import analyse_store
 from skylattice.errors import SkylatticeError, StoreError
 from skylattice.io.results import open_results
 from skylattice.progress import run_tasks, watched
+from skylattice.study.analysis import analyse_store
 
 
 def finish(job, seconds=60):

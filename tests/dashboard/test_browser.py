@@ -14,7 +14,8 @@ import urllib.request
 import pandas as pd
 import pytest
 
-from skylattice import cli_dashboard, open_catalog
+from skylattice import open_catalog
+from skylattice.cli import dashboard as cli_dashboard
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -28,7 +29,7 @@ PATIENCE = 240
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """Address of a dashboard on a copy of the example ensemble."""
-    from model_services import encode
+    from models import encode
 
     root = tmp_path_factory.mktemp("served")
     example = open_catalog()["example"].path

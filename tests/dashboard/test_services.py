@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 
-import model_services as models
+import models
 import numpy as np
 import pytest
 import services

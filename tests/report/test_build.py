@@ -5,14 +5,15 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from skylattice import cli, open_ensemble, testing
-from skylattice.analysis import analyse_store
+from skylattice import open_ensemble, testing
+from skylattice.cli import main as cli
 from skylattice.errors import StoreError
 from skylattice.io.importing import import_datasets
 from skylattice.io.results import open_results
 from skylattice.report import evaluation
 from skylattice.report.build import build_report
-from skylattice.report.evaluation import evaluate_model, open_lattices
+from skylattice.study.analysis import analyse_store
+from skylattice.study.evaluation import evaluate_model, open_lattices
 
 pytest.importorskip("keras")
 pytest.importorskip("plotly")
@@ -76,7 +77,7 @@ def test_report__again_computes_nothing_anew(store, models, page, tmp_path, monk
 
     monkeypatch.setattr(evaluation, "_evaluate", refuse)
     monkeypatch.setattr(evaluation, "_thesis_count", refuse)
-    monkeypatch.setattr("skylattice.report.generation._rows", refuse)
+    monkeypatch.setattr("skylattice.study.generation._rows", refuse)
     again = build_report(store, models, tmp_path / "again.html", **QUICK)
     for name in ("generation_quality", "components"):
         first, second = (pd.read_csv(p.parent / "tables" / f"{name}.csv") for p in (page, again))

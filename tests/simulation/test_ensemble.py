@@ -76,7 +76,7 @@ def test_ensemble__run_again_simulates_nothing(reference, monkeypatch):
 def test_ensemble__interrupted_resumes_to_the_same_bits(tmp_path):
     """A real Ctrl-C to a real command, after the first of twelve points."""
     store, grid = tmp_path / "interrupted.zarr", "--D 0.4,0.5 --B 0.05:0.3:0.05 -n 2 --size 64 --threads 1"
-    command = [sys.executable, "-c", "from skylattice.cli import main; main()", "simulate"]
+    command = [sys.executable, "-c", "from skylattice.cli.main import main; main()", "simulate"]
     process = subprocess.Popen(
         [*command, store, *grid.split()],
         stderr=subprocess.PIPE,

@@ -4,7 +4,7 @@ import xarray as xr
 
 from skylattice import testing
 from skylattice.latent.correlations import Estimate
-from skylattice.latent.quality import Reference, measure, nearest_distance, quality_table
+from skylattice.study.quality import Reference, measure, nearest_distance, quality_table
 
 
 def ensemble(n=24, seed=0, jitter=1.0):

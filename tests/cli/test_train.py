@@ -4,14 +4,15 @@ from rich.console import Console
 from tiny_vae import make_ensemble
 from typer.testing import CliRunner
 
-from skylattice import Hamiltonian, cli_vae
+from skylattice import Hamiltonian
+from skylattice.cli import train as train_commands
 from skylattice.errors import ModelError
 from skylattice.io.store import Layout, create_store, write_point
 from skylattice.vae import artifact, load, save
 
 app = typer.Typer()
-app.command()(cli_vae.train)
-app.command()(cli_vae.models)
+app.command()(train_commands.train)
+app.command()(train_commands.models)
 
 
 def run(*arguments):
@@ -54,7 +55,7 @@ def test_models__lists_what_is_shipped(tiny_model, tmp_path, monkeypatch):
     metadata = {"data": {"size": [40, 40], "split": {"n_train": 321}}, "metrics": {"test_mse": 0.01234}}
     save(tiny_model, tmp_path / "periodic", metadata=metadata)
     monkeypatch.setattr(artifact, "SHIPPED", tmp_path)
-    monkeypatch.setattr("skylattice.cli_vae.console", Console(width=160))  # a narrow one breaks the table's cells
+    monkeypatch.setattr("skylattice.cli.train.console", Console(width=160))  # a narrow one breaks the table's cells
     output = run("models")
     assert "periodic (default)" in output
     assert "321 lattices of 40×40" in output

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from skylattice import cli_report, cli_vae
-from skylattice.cli_dashboard import catalog_app, dashboard
+from skylattice.cli import report as report_commands
+from skylattice.cli import train as train_commands
+from skylattice.cli.dashboard import catalog_app, dashboard
 from skylattice.errors import SkylatticeError
 
 app = typer.Typer(
@@ -28,10 +29,10 @@ app = typer.Typer(
 )
 import_app = typer.Typer(no_args_is_help=True, help="Import runs of other programs into an ensemble store.")
 app.add_typer(import_app, name="import")
-app.command()(cli_vae.train)
-app.command()(cli_vae.models)
-app.command()(cli_report.report)
-app.command()(cli_report.generate)
+app.command()(train_commands.train)
+app.command()(train_commands.models)
+app.command()(report_commands.report)
+app.command()(report_commands.generate)
 app.add_typer(catalog_app, name="catalog")
 app.command()(dashboard)
 
@@ -249,8 +250,8 @@ def analyse(
 
     Writes them to NAME.results.zarr beside the store, and as a table with one row per lattice.
     """
-    from skylattice.analysis import analyse_store, write_table
     from skylattice.io.results import results_path
+    from skylattice.study.analysis import analyse_store, write_table
 
     with computing(threads, scheduler):
         results = analyse_store(store)

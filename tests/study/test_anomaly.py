@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skylattice import testing
-from skylattice.latent.anomaly import anomaly_scores, score_detectors
+from skylattice.study.anomaly import anomaly_scores, score_detectors
 
 
 @pytest.fixture(scope="module")

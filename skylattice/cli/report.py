@@ -35,10 +35,10 @@ def report(
 
     [bold]Example[/bold]: skylattice report ensemble.zarr --model periodic --model runs/thesis-5e-05/model
     """
-    from skylattice.analysis import analyse_store
     from skylattice.errors import StoreError
     from skylattice.io.results import open_results
     from skylattice.report.build import build_report
+    from skylattice.study.analysis import analyse_store
 
     try:
         open_results(store, "observables")

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from skylattice.latent.correlations import Estimate, correlation, linear_probe
-from skylattice.report import thesis
-from skylattice.report.evaluation import Record
+from skylattice.study import thesis
+from skylattice.study.evaluation import Record
 
 #: Quantities of tables 3.4, 3.5 and of the probes.
 QUANTITIES = ("Q", "m_z", "D", "B", "n_defects")

@@ -5,8 +5,9 @@ import pytest
 from skylattice.errors import SchemaError
 from skylattice.latent.correlations import Estimate
 from skylattice.latent.pca import fit_pca
-from skylattice.report import evaluation_figures, latent_figures, tables, thesis
-from skylattice.report.evaluation import Record
+from skylattice.report import evaluation_figures, latent_figures
+from skylattice.study import tables, thesis
+from skylattice.study.evaluation import Record
 from skylattice.vae.spec import make_spec
 
 pytest.importorskip("plotly")

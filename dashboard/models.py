@@ -14,14 +14,14 @@ import services
 import streamlit as st
 import xarray as xr
 
-from skylattice.analysis import analyse_store
 from skylattice.defects.detect import ample_capacity
 from skylattice.errors import ModelError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.results import open_results, write_results
 from skylattice.io.store import Layout, create_store, open_ensemble, write_point
-from skylattice.report.evaluation import Record, evaluate_model, model_name, open_lattices
 from skylattice.schema import GRID_DIMS, STATUS
+from skylattice.study.analysis import analyse_store
+from skylattice.study.evaluation import Record, evaluate_model, model_name, open_lattices
 from skylattice.vae import shipped
 from skylattice.vae.artifact import read_document
 from skylattice.vae.spec import ModelSpec
@@ -162,7 +162,7 @@ def records(key: str, names: tuple[str, ...]) -> list[Record]:
 
 @st.cache_data(max_entries=32, show_spinner="Confidence intervals …")
 def report_table(_make: Any, _records: list[Record], title: str, key: str, names: tuple[str, ...]) -> pd.DataFrame:
-    """A table of :mod:`skylattice.report.tables`."""
+    """A table of :mod:`skylattice.study.tables`."""
     return _make(_records)
 
 

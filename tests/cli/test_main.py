@@ -10,7 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from skylattice import cli, open_ensemble, testing
+from skylattice import open_ensemble, testing
+from skylattice.cli import main as cli
 from skylattice.io.results import open_results
 from skylattice.simulation.ensemble import simulate_ensemble
 from skylattice.simulation.schedule import Schedule

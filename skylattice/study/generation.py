@@ -15,11 +15,11 @@ from skylattice.defects.detect import ample_capacity
 from skylattice.latent.correlations import Estimate
 from skylattice.latent.generate import Generation, generate
 from skylattice.latent.pca import torus_average
-from skylattice.latent.quality import Reference, measure
 from skylattice.latent.relax import quench, quench_schedule
-from skylattice.report.evaluation import Ensemble, Record, cache_key, cached
 from skylattice.simulation.engine import random_lattice
 from skylattice.simulation.schedule import Schedule
+from skylattice.study.evaluation import Ensemble, Record, cache_key, cached
+from skylattice.study.quality import Reference, measure
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
@@ -56,7 +56,7 @@ def thesis_experiment(ensemble: Ensemble, record: Record, model: VAE, n: int, *,
 def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int = 0) -> pd.DataFrame:
     """The quality table: one row for the data, one per method with and without a quench, one for a quench alone.
 
-    Columns are those of :meth:`skylattice.latent.quality.Reference.row`. Times are wall times per lattice under Dask's
+    Columns are those of :meth:`skylattice.study.quality.Reference.row`. Times are wall times per lattice under Dask's
     configuration of the moment, networks loaded and the prior fitted; the data's is that of their simulation from
     random spins.
     """

@@ -51,7 +51,7 @@ def list_entries(
 
 def app_path() -> Path:
     """The dashboard's script: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     scripts = [package / "dashboard" / "app.py", package.parent / "dashboard" / "app.py"]
     return next((script for script in scripts if script.is_file()), scripts[0])
 

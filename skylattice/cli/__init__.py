@@ -1,0 +1,1 @@
+"""The ``skylattice`` command, one module per group of commands."""
