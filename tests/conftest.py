@@ -34,3 +34,13 @@ def one_skyrmion():
     """Two copies of one Néel skyrmion off the lattice's centre."""
     ds = testing.planted_skyrmions([(20.3, 31.7)], radius=6, size=(48, 64))
     return testing.dataset(np.repeat(ds.spin.values[0, 0], 2, axis=0))
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    """An untrained periodic model whose output depends on all of its latents."""
+    from tiny_vae import TINY, awaken
+
+    from skylattice.vae import build
+
+    return awaken(build("periodic", size=20, **TINY))

@@ -10,8 +10,8 @@ from skylattice.cli import main as cli
 from skylattice.errors import StoreError
 from skylattice.io.importing import import_datasets
 from skylattice.io.results import open_results
-from skylattice.report import evaluation
 from skylattice.report.build import build_report
+from skylattice.study import evaluation
 from skylattice.study.analysis import analyse_store
 from skylattice.study.evaluation import evaluate_model, open_lattices
 
