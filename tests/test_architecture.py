@@ -17,13 +17,14 @@ LAYERS = [
     {"errors"},
     {"kernels", "schema"},
     {"hamiltonian"},
-    {"stacking", "progress"},
+    {"stacking", "progress", "scheduling"},
     {"observables", "defects", "simulation", "io", "testing", "data"},
     {"vae", "latent"},
     {"study"},
     {"report", "accessor", "catalog", "intake_driver"},
     {"demo"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 

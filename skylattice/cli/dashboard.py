@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from skylattice.cli.terminal import console
 from skylattice.errors import MissingExtraError, StoreError
 
-console = Console()
 catalog_app = typer.Typer(no_args_is_help=True, help="Catalogs: lists of ensembles and models in Intake's YAML.")
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from skylattice.cli import report as report_commands
 from skylattice.cli import train as train_commands
 from skylattice.cli.dashboard import catalog_app, dashboard
+from skylattice.cli.terminal import Scheduler, Threads, computing_on, console, stderr
 from skylattice.errors import SkylatticeError
 
 app = typer.Typer(
@@ -36,46 +33,14 @@ app.command()(report_commands.generate)
 app.add_typer(catalog_app, name="catalog")
 app.command()(dashboard)
 
-console = Console()
-
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", min=1, help="Threads to compute with; default: one per core.", show_default=False),
-]
-Scheduler = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler", metavar="ADDRESS", help="Run on this dask.distributed scheduler, e.g. tcp://host:8786."
-    ),
-]
-
 
 def main() -> None:
     """Entry point: an error of skylattice becomes one message."""
     try:
         app()
     except SkylatticeError as error:
-        Console(stderr=True).print(f"[red]error[/red]: {escape(str(error))}", highlight=False, soft_wrap=True)
+        stderr.print(f"[red]error[/red]: {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
-
-
-@contextmanager
-def computing(threads: int | None, scheduler: str | None) -> Iterator[None]:
-    """Compute on so many threads, or on a distributed scheduler; an interrupt says how to go on."""
-    import dask
-
-    try:
-        if scheduler is not None:
-            from distributed import Client
-
-            with Client(scheduler):
-                yield
-        else:
-            with dask.config.set(scheduler="threads", num_workers=threads or os.cpu_count()):
-                yield
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Interrupted. What was finished is kept: run the same command again to go on.")
-        raise typer.Exit(130) from None
 
 
 def parse_values(text: str) -> list[float]:
@@ -149,7 +114,7 @@ def simulate(
     from skylattice.simulation.schedule import Schedule
 
     schedule = Schedule.geometric(start_T, T, steps=steps, sweeps=sweeps, over_relaxation=over_relaxation)
-    with computing(threads, scheduler):
+    with computing_on(threads, scheduler):
         simulate_ensemble(
             D=parse_values(D),
             B=None if B is None else parse_values(B),
@@ -181,6 +146,8 @@ def import_uppasd(
     keep_bits: Annotated[
         int | None, typer.Option(min=1, max=23, help="Round the spins of a new store to so many mantissa bits.")
     ] = None,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Import UppASD runs: skylattice import uppasd RUN... STORE.
 
@@ -201,7 +168,8 @@ def import_uppasd(
         except SkylatticeError as error:
             refused += 1
             console.print(f"[yellow]left out[/yellow] {error}", highlight=False, soft_wrap=True)
-    import_datasets(datasets, store, keep_bits=keep_bits)
+    with computing_on(threads, scheduler):
+        import_datasets(datasets, store, keep_bits=keep_bits)
     console.print(f"{len(datasets)} runs imported, {refused} left out.")
     _show_info(store)
     if refused:
@@ -253,7 +221,7 @@ def analyse(
     from skylattice.io.results import results_path
     from skylattice.study.analysis import analyse_store, write_table
 
-    with computing(threads, scheduler):
+    with computing_on(threads, scheduler):
         results = analyse_store(store)
     target = table or store.with_name(store.name.removesuffix(".zarr") + ".csv")
     rows = write_table(results, target)
@@ -283,6 +251,7 @@ def doctor(path: Annotated[Path, typer.Argument(help="A file or folder.")]) -> N
 def demo(
     folder: Annotated[Path, typer.Argument(help="Folder to write.")] = Path("demo"),
     threads: Threads = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Simulate a small ensemble, add a real UppASD run, analyse both, write a page of pictures and numbers.
 
@@ -290,7 +259,7 @@ def demo(
     """
     from skylattice.demo import build_demo
 
-    with computing(threads, None):
+    with computing_on(threads, scheduler):
         page = build_demo(folder)
     console.print(f"\nOpen [bold]{page}[/bold] in a browser.")
     console.print(

@@ -1,4 +1,4 @@
-"""What every writer needs: one writer per region, and refusals of the operating system explained."""
+"""What every writer needs: a local path, one writer per region, and refusals of the operating system explained."""
 
 from __future__ import annotations
 
@@ -9,6 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from skylattice.errors import StoreError
+
+
+def local_path(path: str | os.PathLike[str]) -> Path:
+    """Absolute path of a local store, fit to travel to workers that run in another folder.
+
+    Raises
+    ------
+    StoreError
+        For an fsspec URL: it can be read, not written.
+    """
+    text = os.fspath(path)
+    if "://" in text:
+        raise StoreError(f"{text}: stores are written to local folders, found a URL. Write to a folder, then copy it.")
+    return Path(text).absolute()
 
 
 @contextmanager

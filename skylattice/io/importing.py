@@ -13,6 +13,7 @@ import xarray as xr
 
 from skylattice.errors import SkylatticeError, StoreError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.io.guard import local_path
 from skylattice.io.store import Layout, append_grid, check_layout, create_store, open_ensemble, write_point
 from skylattice.schema import GRID_DIGITS, STATUS, check_spin, require
 from skylattice.stacking import stack
@@ -58,7 +59,7 @@ def import_datasets(
 
     from skylattice.progress import run_tasks
 
-    datasets = list(datasets)
+    store, datasets = local_path(store), list(datasets)
     if not datasets:
         raise StoreError(f"{store}: expected lattices to import, found none.")
     layouts = [layout_of(ds, keep_bits) for ds in datasets]

@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from skylattice.errors import StoreError
-from skylattice.io.guard import explained, locked
+from skylattice.io.guard import explained, local_path, locked
 
 
 def results_path(path: str | os.PathLike[str]) -> Path:
@@ -22,7 +22,7 @@ def write_results(path: str | os.PathLike[str], group: str, ds: xr.Dataset) -> P
 
     Returns the path of the result store.
     """
-    target = results_path(path)
+    target = results_path(local_path(path))
     ds = ds.load()
     ds.attrs = {key: value for key, value in ds.attrs.items() if key != "store"}
     for name, variable in ds.variables.items():

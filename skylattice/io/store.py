@@ -18,7 +18,7 @@ import xarray as xr
 
 from skylattice.errors import SchemaError, StoreError
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.io.guard import explained, locked
+from skylattice.io.guard import explained, local_path, locked
 from skylattice.schema import (
     COMPONENTS,
     FORMAT_VERSION,
@@ -113,7 +113,7 @@ def create_store(
     """
     import zarr
 
-    path = Path(path)
+    path = local_path(path)
     if path.exists():
         raise StoreError(f"{path}: exists already. Open it, append to it, or choose another path.")
     if realizations < 1:
@@ -317,6 +317,8 @@ def open_ensemble(
     import zarr
 
     where = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if isinstance(where, str) and "://" not in where:
+        where = os.path.abspath(where)  # lazy spins travel to workers that run in another folder
     with explained(str(where)):
         try:
             ds = xr.open_zarr(where, chunks=None, consolidated=False, storage_options=storage_options, zarr_format=3)

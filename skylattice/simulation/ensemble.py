@@ -117,8 +117,10 @@ def simulate_ensemble(
     >>> dict(ds.spin.sizes)
     {'D': 1, 'B': 2, 'realization': 2, 'y': 32, 'x': 32, 'component': 3}
     """
+    from skylattice.io.guard import local_path
     from skylattice.io.store import Layout, open_ensemble
 
+    store = local_path(store)
     if only_phase is not None and only_phase not in set(PHASE) - {"empty"}:
         raise SimulationError(f"only_phase: expected one of {sorted(set(PHASE) - {'empty'})}, found {only_phase!r}.")
     schedule = schedule or Schedule.geometric(max(1.0, T), T)

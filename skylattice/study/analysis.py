@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice.errors import MissingExtraError, SkylatticeError
+from skylattice.io.guard import local_path
 from skylattice.io.results import write_results
 from skylattice.io.store import open_ensemble
 from skylattice.progress import run_tasks
@@ -37,6 +38,7 @@ def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr
     """
     from dask.delayed import delayed
 
+    store = local_path(store)
     ds = open_ensemble(store)
     points = np.argwhere((ds["status"] == STATUS["done"]).any("realization").values)
     # One task per point: the lazy methods would spend more on the graph's variables than on the lattices.
