@@ -178,7 +178,7 @@ def generated_components(
         advance(len(frames), len(names))
         with _lock:
             network = model(name, available()[name])
-            ds = draw(record.latent_set(), network, n, method="thesis")
+            ds = draw(record.latent_set, network, n, method="thesis")
             mu = ds.sky.encode(network)["mu"].values
         averaged = torus_average(mu, record.spec, record.size)
         scalars = ds.sky.observables()

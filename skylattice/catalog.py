@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from skylattice.bundled import bundled
 from skylattice.errors import FormatError, StoreError
 from skylattice.io.guard import explained
 from skylattice.io.store import open_ensemble
@@ -132,10 +133,8 @@ class Catalog(Mapping[str, Entry]):
 
 
 def shipped_catalog() -> Path:
-    """The catalog that comes with skylattice: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).parent
-    folders = (package / "catalogs", package.parent / "catalogs")
-    return next((f / "skylattice.yaml" for f in folders if f.is_dir()), folders[0] / "skylattice.yaml")
+    """The catalog that comes with skylattice."""
+    return bundled("catalogs") / "skylattice.yaml"
 
 
 def open_catalog(path: str | os.PathLike[str] | None = None) -> Catalog:

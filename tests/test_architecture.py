@@ -17,7 +17,7 @@ LAYERS = [
     {"errors"},
     {"kernels", "schema"},
     {"hamiltonian"},
-    {"stacking", "progress", "scheduling"},
+    {"stacking", "progress", "scheduling", "bundled"},
     {"observables", "defects", "simulation", "io", "testing", "data"},
     {"vae", "latent"},
     {"study"},

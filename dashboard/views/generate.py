@@ -1,18 +1,17 @@
 """Generate: new lattices from a model, their quality, and a store of them."""
 
-from typing import get_args
-
 import background
 import models
 import numpy as np
 import services
 import streamlit as st
 import widgets
+import xarray as xr
 
 from skylattice.latent.generate import Generation
 from skylattice.report.lattice_figures import lattice_figure
 
-METHODS = {
+METHODS: dict[Generation, str] = {
     "learned": "learned: from the density of the ensemble's latent vectors",
     "thesis": "thesis: mean and spread of all latent vectors (2.20)",
     "prior": "prior: standard normal latent vectors",
@@ -37,7 +36,7 @@ def options(key: str) -> tuple[int, dict]:
     axes = {name: services.ensemble(key)[name].values for name in ("D", "B")}
     point = widgets.settle_point(key)
     with st.form("generate", border=False):
-        method = st.selectbox("Method", [m for m in METHODS if m in get_args(Generation)], format_func=METHODS.get)
+        method = st.selectbox("Method", list(METHODS), format_func=METHODS.__getitem__)
         columns = st.columns(2)
         D, B = (
             column.number_input(
@@ -53,7 +52,7 @@ def options(key: str) -> tuple[int, dict]:
     return (n if submitted else 0), {"method": method, "D": D, "B": B, "seed": seed, "relax": relax}
 
 
-def show(ds) -> None:
+def show(ds: xr.Dataset) -> None:
     """One of the lattices with its defects, the numbers of all."""
     k = st.slider("Lattice", 0, ds.sizes["sample"] - 1, 0, key="sample") if ds.sizes["sample"] > 1 else 0
     one = ds.isel(sample=k)
@@ -72,7 +71,7 @@ def show(ds) -> None:
         save(ds)
 
 
-def save(ds) -> None:
+def save(ds: xr.Dataset) -> None:
     """Write the lattices as a store."""
     with st.form("save", border=False):
         name = st.text_input("Save as a store beside the ensemble", "generated.zarr")

@@ -38,9 +38,9 @@ def encode(path: Path, target: str, advance: object) -> None:
     models.encode(path, target)
 
 
-def missing(key: str, address: str) -> None:
+def missing(key: str, path: Path, address: str) -> None:
     """What was computed, and a button for what was not."""
-    present, path = services.groups(key), services.source(key).path
+    present = services.groups(key)
     for name, title in GROUPS.items():
         st.markdown(f":material/{'check_circle' if name in present else 'pending'}: {title}")
     label = "Compute again" if set(GROUPS) <= set(present) else "Compute observables and defects"
@@ -77,14 +77,15 @@ def progress() -> None:
 with widgets.explaining():
     store = widgets.choose_store()
     st.subheader("Results of this ensemble")
-    if services.source(store).path is None:
+    path = services.source(store).path
+    if path is None:
         st.info("Results are kept beside a store, and this one is remote: copy it here to analyse it.")
     else:
         left, right = st.columns([3, 2], gap="large")
         with right, widgets.explaining():
             address = scheduler()
             with left, widgets.explaining():
-                missing(store, address)
+                missing(store, path, address)
     st.subheader("Jobs")
     progress()
     widgets.show_in_url()

@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import services
 import streamlit as st
 import widgets
+import xarray as xr
 
 from skylattice.latent.pca import PCA
 from skylattice.report.ensemble_figures import lattice_maps
@@ -13,7 +14,7 @@ from skylattice.report.latent_figures import explained_variance
 from skylattice.report.map_figures import site_map
 
 
-def scatter(pca, projected: np.ndarray, state) -> list[int]:
+def scatter(pca: PCA, projected: np.ndarray, state: xr.Dataset) -> list[int]:
     """Two principal components; returns the lattices selected in the figure."""
     titles = {"D": "D (J)", "B": "B (J)", **services.quantities(state.unstack("sample"))}
     columns = st.columns(3)
@@ -39,15 +40,13 @@ def scatter(pca, projected: np.ndarray, state) -> list[int]:
     return [point["point_index"] for point in event["selection"]["points"]]
 
 
-def selected_lattices(key: str, state, chosen: list[int]) -> None:
+def selected_lattices(key: str, state: xr.Dataset, chosen: list[int]) -> None:
     """S_z of the lattices selected in the scatter."""
     if not chosen:
         st.caption("Click points, or draw a box around some, to see their lattices.")
         return
     points = [services.Point(float(d), float(b), int(r)) for d, b, r in state["sample"].values[chosen[:6]]]
     maps = np.stack([services.lattice_map(key, point, "m_z").values for point in points])
-    import xarray as xr
-
     figure = lattice_maps(xr.DataArray(maps, dims=("sample", "y", "x")), [str(p)[:22] for p in points], columns=2)
     st.plotly_chart(figure, key="selected")
     st.caption(f"{len(chosen)} selected" + (", 6 shown" if len(chosen) > 6 else ""))
@@ -62,7 +61,7 @@ def variance(pca: PCA, name: str) -> None:
     st.caption(f"{pca.components_for(0.9)} components explain 90 %, {pca.components_for(0.999)} explain 99.9 %.")
 
 
-def walk(key: str, name: str, pca, vectors: np.ndarray, state, projected: np.ndarray) -> None:
+def walk(key: str, name: str, pca: PCA, vectors: np.ndarray, state: xr.Dataset) -> None:
     """The decoded lattice along a component, or between two lattices."""
     labels = [f"D = {d:g}, B = {b:g}, realization {r}" for d, b, r in state["sample"].values]
     kind = st.segmented_control("Walk", ["along a component", "between two lattices"], default="along a component")
@@ -101,7 +100,7 @@ with widgets.explaining():
     left, right = st.columns(2, gap="medium")
     with left, widgets.explaining():
         st.subheader("Walk")
-        walk(store, name, pca, vectors, state, projected)
+        walk(store, name, pca, vectors, state)
     with right, widgets.explaining():
         st.subheader("Explained variance")
         variance(pca, name)

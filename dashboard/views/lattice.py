@@ -5,7 +5,7 @@ import services
 import streamlit as st
 import widgets
 
-from skylattice.report.lattice_figures import lattice_figure
+from skylattice.report.lattice_figures import Layer, lattice_figure
 from skylattice.report.map_figures import angle_map, site_map
 
 #: Title, variable and colour scale of each map; None draws the spins as colours.
@@ -20,7 +20,7 @@ MAPS = {
 }
 #: Dark: the figure's own red is for a map in greys.
 MESH_COLOUR = "rgba(20, 20, 20, 0.6)"
-LAYERS = {"mesh": "mesh", "defects": "defects", "Burgers vectors": "burgers", "grains": "grains"}
+LAYERS: dict[str, Layer] = {"mesh": "mesh", "defects": "defects", "Burgers vectors": "burgers", "grains": "grains"}
 NUMBERS = (
     ("topological_charge", "charge Q", "{:.0f}"),
     ("n_skyrmions", "skyrmions", "{:.0f}"),

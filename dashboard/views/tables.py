@@ -1,5 +1,8 @@
 """Tables: the thesis' tables of these models on this ensemble, beside the published ones."""
 
+from collections.abc import Callable
+from typing import Any
+
 import background
 import models
 import pandas as pd
@@ -48,6 +51,11 @@ def show(frame: pd.DataFrame, name: str, note: str) -> None:
     )
 
 
+def start(name: str, work: Callable[[Any], Any]) -> None:
+    """Begin a job."""
+    background.start(name, work)
+
+
 def generated(key: str, names: tuple[str, ...], records: list) -> None:
     """Table 3.6, whose lattices have to be drawn first."""
     job_name = f"{key}: table 3.6 of {', '.join(names)}"
@@ -56,8 +64,7 @@ def generated(key: str, names: tuple[str, ...], records: list) -> None:
     columns[1].button(
         "Generate",
         key="generate_table",
-        on_click=background.start,
-        args=(job_name, lambda advance: models.generated_components(records, names, int(n), advance)),
+        on_click=lambda: start(job_name, lambda advance: models.generated_components(records, names, int(n), advance)),
         help=f"The thesis has {THESIS_GENERATED}.",
     )
     widgets.wait_for(job_name)
@@ -83,8 +90,7 @@ with widgets.explaining():
             "Compute it",
             type="primary",
             icon=":material/play_arrow:",
-            on_click=background.start,
-            args=(job_name, lambda advance: models.evaluate(store, chosen, advance)),
+            on_click=lambda: start(job_name, lambda advance: models.evaluate(store, chosen, advance)),
         )
         widgets.wait_for(job_name)
         st.stop()

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from skylattice.bundled import bundled
 from skylattice.cli.terminal import console
 from skylattice.errors import MissingExtraError, StoreError
 
@@ -48,13 +49,6 @@ def list_entries(
         console.print(f"    {entry.source}", highlight=False, soft_wrap=True)
 
 
-def app_path() -> Path:
-    """The dashboard's script: beside the package in a checkout, inside it when installed."""
-    package = Path(__file__).parents[1]
-    scripts = [package / "dashboard" / "app.py", package.parent / "dashboard" / "app.py"]
-    return next((script for script in scripts if script.is_file()), scripts[0])
-
-
 def dashboard_command(port: int, address: str, open_browser: bool) -> list[str]:
     """The command that serves the dashboard."""
     options = {
@@ -69,7 +63,8 @@ def dashboard_command(port: int, address: str, open_browser: bool) -> list[str]:
         "runner.postScriptGC": False,  # pages that watch a job run twice a second
     }
     flags = [f"--{name}={str(value).lower()}" for name, value in options.items()]
-    return [sys.executable, str(app_path().with_name("serve.py")), "run", str(app_path()), *flags]
+    scripts = bundled("dashboard")
+    return [sys.executable, str(scripts / "serve.py"), "run", str(scripts / "app.py"), *flags]
 
 
 def dashboard_environment(source: Path | None, roots: list[Path], scheduler: str | None) -> dict[str, str]:
