@@ -59,7 +59,7 @@ def document(name: str) -> dict[str, Any]:
 def fitting(key: str) -> tuple[dict[str, str], dict[str, str]]:
     """Models that take the lattices of a store, and why the others do not: both by name."""
     ds = services.ensemble(key)
-    size, dmi = (ds.sizes["y"], ds.sizes["x"]), ds.attrs["dmi"]
+    size, dmi = (ds.sizes["y"], ds.sizes["x"]), ds.attrs.get("dmi", "unknown")
     fit, unfit = {}, {}
     for name, target in available().items():
         try:

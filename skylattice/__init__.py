@@ -12,15 +12,27 @@ from skylattice.accessor import SkyAccessor
 from skylattice.hamiltonian import Hamiltonian
 
 if TYPE_CHECKING:
+    from skylattice.arrays import from_angles, from_arrays
     from skylattice.catalog import open_catalog
     from skylattice.io.store import open_ensemble
     from skylattice.simulation.ensemble import simulate_ensemble
 
 __version__ = "0.1.0"
 
-__all__ = ["Hamiltonian", "SkyAccessor", "__version__", "open_catalog", "open_ensemble", "simulate_ensemble"]
+__all__ = [
+    "Hamiltonian",
+    "SkyAccessor",
+    "__version__",
+    "from_angles",
+    "from_arrays",
+    "open_catalog",
+    "open_ensemble",
+    "simulate_ensemble",
+]
 
 _LAZY = {
+    "from_angles": "skylattice.arrays",
+    "from_arrays": "skylattice.arrays",
     "open_catalog": "skylattice.catalog",
     "open_ensemble": "skylattice.io.store",
     "simulate_ensemble": "skylattice.simulation.ensemble",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from skylattice import stacking
+from skylattice import arrays, stacking
 from skylattice.defects import classify, detect, grains, order, table, triangulate
 from skylattice.defects.lattice import of_spins
 from skylattice.hamiltonian import Hamiltonian
@@ -55,7 +55,9 @@ class SkyAccessor:
         sizes = {str(dim): size for dim, size in self._ds.sizes.items()}
         grid = " × ".join(f"{size} {dim}" for dim, size in sizes.items() if dim not in SPIN_DIMS) or "one lattice"
         attrs = self._ds.attrs
-        interaction = f"{attrs['dmi']} DMI, handedness {attrs['handedness']:+d}" if "dmi" in attrs else "no Hamiltonian"
+        interaction = (
+            f"{attrs['dmi']} DMI, handedness {attrs['handedness']:+d}" if "dmi" in attrs else "unknown interaction"
+        )
         return f"Spin lattices of {sizes.get('y')} × {sizes.get('x')} sites: {grid}; {interaction}"
 
     def _methods(self) -> list[tuple[str, str]]:
@@ -72,20 +74,15 @@ class SkyAccessor:
         require(self._ds, [name], purpose="ds.sky")
         return self._ds[name]
 
-    def _interaction(self, spin: str) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray, Hamiltonian]:
-        """Spins, D, B and the Hamiltonian: what energies and fields depend on."""
-        require(self._ds, [spin, "D", "B"], purpose="ds.sky")
-        return self._ds[spin], self._ds["D"], self._ds["B"], self.hamiltonian
-
     # Observables
 
     def observables(self, *, spin: str = "spin") -> xr.Dataset:
         """All scalars per lattice in one pass: :func:`skylattice.observables.scalars.observables`."""
-        return scalars.observables(*self._interaction(spin))
+        return scalars.observables(*arrays.lattices(self._ds, spin=spin))
 
     def qc(self, *, spin: str = "spin") -> xr.Dataset:
         """Quality control per lattice: :func:`skylattice.observables.scalars.qc`."""
-        return scalars.qc(*self._interaction(spin), T=self._ds["T"] if "T" in self._ds.variables else None)
+        return scalars.qc(*arrays.lattices(self._ds, spin=spin), T=self._ds["T"] if "T" in self._ds.variables else None)
 
     def magnetization(self, *, spin: str = "spin") -> xr.DataArray:
         """Mean spin per lattice: :func:`skylattice.observables.magnetization.magnetization`."""
@@ -117,23 +114,23 @@ class SkyAccessor:
 
     def energy(self, *, spin: str = "spin") -> xr.Dataset:
         """Energy per site and its terms: :func:`skylattice.observables.energy.energy`."""
-        return energy.energy(*self._interaction(spin))
+        return energy.energy(*arrays.lattices(self._ds, spin=spin))
 
     def energy_density(self, *, spin: str = "spin") -> xr.DataArray:
         """Local energy of each site: :func:`skylattice.observables.energy.energy_density`."""
-        return energy.energy_density(*self._interaction(spin))
+        return energy.energy_density(*arrays.lattices(self._ds, spin=spin))
 
     def effective_field(self, *, spin: str = "spin") -> xr.DataArray:
         """Effective field on each site: :func:`skylattice.observables.energy.effective_field`."""
-        return energy.effective_field(*self._interaction(spin))
+        return energy.effective_field(*arrays.lattices(self._ds, spin=spin))
 
     def cos_theta(self, *, spin: str = "spin") -> xr.DataArray:
         """Alignment of each spin with its field: :func:`skylattice.observables.energy.cos_theta`."""
-        return energy.cos_theta(*self._interaction(spin))
+        return energy.cos_theta(*arrays.lattices(self._ds, spin=spin))
 
     def temperature(self, *, spin: str = "spin") -> xr.DataArray:
         """Spin temperature per lattice: :func:`skylattice.observables.energy.temperature`."""
-        return energy.temperature(*self._interaction(spin))
+        return energy.temperature(*arrays.lattices(self._ds, spin=spin))
 
     def structure_factor(self, *, component: structure.Component | None = None, spin: str = "spin") -> xr.DataArray:
         """Structure factor S(q): :func:`skylattice.observables.structure.structure_factor`."""
@@ -169,13 +166,13 @@ class SkyAccessor:
 
     def phase(self, *, spin: str = "spin") -> xr.DataArray:
         """Magnetic phase per lattice: :func:`skylattice.observables.phase.phase`."""
-        return phase.phase(self._spin(spin), self._field())
+        return phase.phase(self._spin(spin), arrays.field(self._ds))
 
     def skyrmions(
         self, *, rule: detect.Rule = "charge", max_skyrmions: int | None = None, spin: str = "spin"
     ) -> xr.Dataset:
         """Every skyrmion, measured: :func:`skylattice.defects.detect.skyrmions`."""
-        return detect.skyrmions(self._spin(spin), self._field(), rule=rule, max_skyrmions=max_skyrmions)
+        return detect.skyrmions(self._spin(spin), arrays.field(self._ds), rule=rule, max_skyrmions=max_skyrmions)
 
     def triangulation(
         self,
@@ -212,7 +209,7 @@ class SkyAccessor:
         return of_spins(
             order.hexatic_order,
             self._spin(spin),
-            self._field(),
+            arrays.field(self._ds),
             rule=rule,
             max_skyrmions=max_skyrmions,
             boundary=boundary,
@@ -230,7 +227,7 @@ class SkyAccessor:
         return of_spins(
             order.pair_correlation,
             self._spin(spin),
-            self._field(),
+            arrays.field(self._ds),
             rule=rule,
             max_skyrmions=max_skyrmions,
             bin_width=bin_width,
@@ -264,11 +261,9 @@ class SkyAccessor:
         **options: Any,
     ) -> xr.Dataset:
         """Detection, then an analysis of the positions."""
-        return of_spins(analysis, self._spin(spin), self._field(), rule=rule, max_skyrmions=max_skyrmions, **options)
-
-    def _field(self) -> xr.DataArray | float:
-        """B, or 0 where the dataset has none: the mean magnetization then tells the background."""
-        return self._ds["B"] if "B" in self._ds.variables else 0.0
+        return of_spins(
+            analysis, self._spin(spin), arrays.field(self._ds), rule=rule, max_skyrmions=max_skyrmions, **options
+        )
 
     # Models
 
@@ -290,8 +285,8 @@ class SkyAccessor:
         """Errors of the reconstruction per lattice: :func:`skylattice.vae.infer.reconstruction`."""
         from skylattice.vae import infer
 
-        spins, D, B, hamiltonian = self._interaction(spin)
-        return infer.reconstruction(spins, model, hamiltonian, D=D, B=B)
+        of = arrays.lattices(self._ds, spin=spin)
+        return infer.reconstruction(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
 
     # Generation
 

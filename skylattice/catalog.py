@@ -233,8 +233,8 @@ def describe(ds: xr.Dataset) -> dict[str, Any]:
         "realizations": int(ds.sizes["realization"]),
         "size": [int(ds.sizes["y"]), int(ds.sizes["x"])],
         "T": float(ds["T"]),
-        "dmi": str(ds.attrs["dmi"]),
-        "handedness": int(ds.attrs["handedness"]),
+        "dmi": str(ds.attrs.get("dmi", "unknown")),
+        "handedness": int(ds.attrs.get("handedness", 0)),
         "lattices": int((ds["status"] == STATUS["done"]).sum()),
     }
 

@@ -121,8 +121,10 @@ class Hamiltonian:
         missing = [key for key in ("dmi", "handedness") if key not in attrs]
         if missing:
             raise SchemaError(
-                f"attrs: expected the Hamiltonian's {missing}, found {sorted(map(str, attrs))}. "
-                "Set them: ds.attrs.update(skylattice.Hamiltonian('neel').to_attrs())."
+                f"attrs: expected the Hamiltonian's {missing}, found {sorted(map(str, attrs))}: the interaction of "
+                "these lattices is not known, and energies, fields, temperatures and models depend on it. State it: "
+                "ds.assign_attrs(skylattice.Hamiltonian('neel').to_attrs()). Charge, magnetization, skyrmions, "
+                "defects, order, phase and structure factor need none."
             )
         return cls(attrs["dmi"], attrs["handedness"], attrs.get("J", 1.0))
 

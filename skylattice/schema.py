@@ -301,13 +301,14 @@ def check_values(spin: np.ndarray, *, where: str, tolerance: float = 1e-3) -> No
     Raises
     ------
     SchemaError
-        Naming the first lattice and site with a NaN or a length other than 1.
+        Naming the lattice and site that is farthest from unit length, or not finite.
     """
     length = np.sqrt(np.einsum("...c,...c->...", spin, spin, dtype=np.float64))
     hole = np.isnan(spin).all(axis=(-3, -2, -1))
     bad = ~(np.abs(length - 1.0) <= tolerance) & ~hole[..., None, None]
     if bad.any():
-        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        off = np.where(bad, np.nan_to_num(np.abs(length - 1.0), nan=np.inf, posinf=np.inf), -1.0)
+        index = tuple(int(i) for i in np.unravel_index(off.argmax(), off.shape))
         *lattice, y, x = index
         raise SchemaError(
             f"{where}: expected unit spins, found |S| = {length[index]:.6g} at y={y}, x={x}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from skylattice.errors import SchemaError
@@ -60,7 +61,8 @@ def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
     Parameters
     ----------
     ds
-        Anything along the ``sample`` of :func:`stack`: spins, observables, latent vectors.
+        Anything along the ``sample`` of :func:`stack`, or of :func:`skylattice.from_arrays`, which has D, B and
+        realization as coordinates: spins, observables, latent vectors.
     like
         The dataset that was stacked. Grid points that lost all their lattices come back, and dims keep their order.
 
@@ -81,6 +83,10 @@ def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
     >>> unstack(stack(ds)).spin.dims
     ('D', 'B', 'realization', 'y', 'x', 'component')
     """
+    index = ds.indexes.get(SAMPLE)
+    if not isinstance(index, pd.MultiIndex):
+        along: list[Any] = [dim for dim in GRID_DIMS if dim in ds.coords and ds[dim].dims == (SAMPLE,)]
+        ds = ds.drop_vars(SAMPLE, errors="ignore").set_index(sample=along) if along else ds
     levels = list(getattr(ds.indexes.get(SAMPLE), "names", []))
     if len(levels) < 2 and levels in ([], [SAMPLE]):
         raise SchemaError(

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from skylattice.arrays import spin_dataset
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.schema import COMPONENTS, FORMAT_VERSION, GRID_DIMS, SPIN_DIMS, label_dataset
+from skylattice.layouts import shape_of
+from skylattice.schema import GRID_DIMS, SPIN_DIMS
 
 
 def dataset(
@@ -43,24 +45,8 @@ def dataset(
     spin = np.asarray(spin)
     while spin.ndim < 6:
         spin = spin[None]
-    ds = xr.Dataset(
-        {"spin": ((*GRID_DIMS, *SPIN_DIMS), spin)},
-        coords={
-            "D": [float(D)],
-            "B": [float(B)],
-            "realization": np.arange(spin.shape[2]),
-            "component": list(COMPONENTS),
-            "T": float(T),
-        },
-        attrs={**(hamiltonian or Hamiltonian()).to_attrs(), "boundary": "periodic", "format_version": FORMAT_VERSION},
-    )
-    return label_dataset(ds)
-
-
-def _shape(size: int | Sequence[int]) -> tuple[int, int]:
-    """(ny, nx) of a size given as N or (ny, nx)."""
-    ny, nx = (size, size) if isinstance(size, int) else size
-    return int(ny), int(nx)
+    coords = {"D": [float(D)], "B": [float(B)], "realization": np.arange(spin.shape[2]), "T": float(T)}
+    return spin_dataset((*GRID_DIMS, *SPIN_DIMS), spin, coords, hamiltonian or Hamiltonian())
 
 
 def random_spins(shape: Sequence[int], seed: int = 0, dtype: str = "float64") -> np.ndarray:
@@ -71,14 +57,14 @@ def random_spins(shape: Sequence[int], seed: int = 0, dtype: str = "float64") ->
 
 def ferromagnet(size: int | Sequence[int] = 16, *, realizations: int = 1, **parameters: Any) -> xr.Dataset:
     """All spins along +z: energy -2 - B per site, cosθ = 1, Q = 0."""
-    spin = np.zeros((realizations, *_shape(size), 3), dtype=np.float32)
+    spin = np.zeros((realizations, *shape_of(size), 3), dtype=np.float32)
     spin[..., 2] = 1.0
     return dataset(spin, **parameters)
 
 
 def random(size: int | Sequence[int] = 16, *, realizations: int = 1, seed: int = 0, **parameters: Any) -> xr.Dataset:
     """Infinite temperature: every spin independent and uniform on the sphere, float64."""
-    return dataset(random_spins((realizations, *_shape(size)), seed), **parameters)
+    return dataset(random_spins((realizations, *shape_of(size)), seed), **parameters)
 
 
 def spiral(turns: int = 16, size: int | Sequence[int] = 200, *, sense: int = 1, **parameters: Any) -> xr.Dataset:
@@ -88,7 +74,7 @@ def spiral(turns: int = 16, size: int | Sequence[int] = 200, *, sense: int = 1, 
     B = 0 the ground state along [10] has s = +1 and tan q = D / J, which is the default D; s = -1 turns the DMI
     energy positive.
     """
-    ny, nx = _shape(size)
+    ny, nx = shape_of(size)
     angle = 2 * np.pi * turns / nx * np.arange(nx)
     spin = np.zeros((ny, nx, 3))
     spin[..., 0] = sense * np.sin(angle)
@@ -121,7 +107,7 @@ def planted_skyrmions(
     polarity
         p, the sign of S_z in the cores; the background points the other way. The charge of each is m p.
     """
-    ny, nx = _shape(size)
+    ny, nx = shape_of(size)
     y, x = np.mgrid[:ny, :nx].astype(float)
     distance = np.full((ny, nx), np.inf)
     angle = np.zeros((ny, nx))
@@ -279,7 +265,7 @@ def _textured(points: np.ndarray, size: tuple[int, int], radius: float, **parame
 
 def belavin_polyakov(radius: float = 10.0, size: int | Sequence[int] = 200, **parameters: Any) -> xr.Dataset:
     """One skyrmion of m = (2Rx, 2Ry, r²-R²)/(r²+R²) at the middle of the lattice: Q = -1 exactly when periodic."""
-    ny, nx = _shape(size)
+    ny, nx = shape_of(size)
     y, x = np.mgrid[:ny, :nx].astype(float)
     x, y = x - nx // 2, y - ny // 2
     r2 = x**2 + y**2

@@ -16,4 +16,4 @@ def test_repr__says_what_the_lattices_are_and_what_can_be_asked_without_reading_
 
 
 def test_repr__works_on_a_dataset_without_spins():
-    assert "no Hamiltonian" in repr(testing.ferromagnet(4).drop_vars("spin").drop_attrs().sky)
+    assert "unknown interaction" in repr(testing.ferromagnet(4).drop_vars("spin").drop_attrs().sky)

@@ -193,7 +193,8 @@ def _show_info(store: Path) -> None:
     table.add_row("size", "{} × {} sites (y × x)".format(*facts["size"]))
     table.add_row("T", f"{facts['T']:g} J/k_B")
     attrs = facts["attrs"]
-    table.add_row("DMI", f"{attrs['dmi']}, handedness {attrs['handedness']:+d}")
+    known = "dmi" in attrs
+    table.add_row("DMI", f"{attrs['dmi']}, handedness {attrs['handedness']:+d}" if known else "unknown")
     table.add_row(
         "points", f"{facts['points']} of {len(facts['D']) * len(facts['B'])}, {facts['realizations']} realizations"
     )

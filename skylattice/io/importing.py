@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from skylattice.arrays import known_hamiltonian
 from skylattice.errors import SkylatticeError, StoreError
-from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.guard import local_path
-from skylattice.io.store import Layout, append_grid, check_layout, create_store, open_ensemble, write_point
-from skylattice.schema import GRID_DIGITS, STATUS, check_spin, require
+from skylattice.io.store import Layout, ensure_store, open_ensemble, write_point
+from skylattice.schema import GRID_DIGITS, STATUS, check_coordinate, check_spin, require
 from skylattice.stacking import stack
 
 Point = tuple[float, float]
@@ -26,6 +26,7 @@ def import_datasets(
     store: str | os.PathLike[str],
     *,
     keep_bits: int | None = None,
+    attrs: Mapping[str, Any] | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
     """Add every lattice of some datasets to a store, as new realizations of their (D, B) points.
@@ -33,13 +34,16 @@ def import_datasets(
     Parameters
     ----------
     datasets
-        Each with ``spin`` (D, B, realization, y, x, component) or a ``sample`` dim in place of the first three, the
-        coordinates D, B and T, and the Hamiltonian in its attributes, as ``xr.open_dataset(path, engine="uppasd")``
-        gives. Lazy spins are read one point at a time. Holes are left out.
+        Each with ``spin`` (D, B, realization, y, x, component) or other dims in place of the first three, the
+        coordinates D, B and T, and the Hamiltonian in its attributes unless it is not known, as
+        :func:`skylattice.from_arrays` and ``xr.open_dataset(path, engine="uppasd")`` give. Lazy spins are read one
+        point at a time. Holes are left out.
     store
         Folder of the store; created unless it is there, else extended.
     keep_bits
         Rounding of the spins of a new store; see :class:`skylattice.io.store.Layout`.
+    attrs
+        Further attributes of a new store.
     progress
         Show a progress bar.
 
@@ -57,6 +61,7 @@ def import_datasets(
     """
     from dask.delayed import delayed
 
+    from skylattice import __version__
     from skylattice.progress import run_tasks
 
     store, datasets = local_path(store), list(datasets)
@@ -68,7 +73,9 @@ def import_datasets(
     for ds in flat:
         for point, samples in _samples_by_point(ds).items():
             by_point[point].append((ds, samples))
-    first = _make_room(store, by_point, layouts, [str(ds.attrs["source"]) for ds in datasets if "source" in ds.attrs])
+    sources = [str(ds.attrs["source"]) for ds in datasets if "source" in ds.attrs]
+    made_by = {"software": f"skylattice {__version__}", "sources": sources, **(attrs or {})}
+    first = _make_room(store, by_point, layouts, made_by)
     tasks = [
         delayed(_write, pure=False)(
             store, point, [ds["spin"].isel(sample=samples) for ds, samples in parts], first[point]
@@ -84,45 +91,44 @@ def layout_of(ds: xr.Dataset, keep_bits: int | None = None) -> Layout:
     require(ds, ("spin", "D", "B", "T"), purpose="importing")
     check_spin(ds["spin"])
     size = (ds.sizes["y"], ds.sizes["x"])
-    return Layout(size, round(float(ds["T"]), GRID_DIGITS), Hamiltonian.from_attrs(ds.attrs), keep_bits)
+    return Layout(size, round(float(ds["T"]), GRID_DIGITS), known_hamiltonian(ds), keep_bits)
 
 
 def _samples_by_point(ds: xr.Dataset) -> dict[Point, list[int]]:
     points: dict[Point, list[int]] = defaultdict(list)
-    D, B = (np.round(ds[name].values.astype(float), GRID_DIGITS).tolist() for name in ("D", "B"))
-    for sample, point in enumerate(zip(D, B, strict=True)):
+    n = ds.sizes["sample"]
+    values = [np.broadcast_to(check_coordinate(name, ds[name].values), n) for name in ("D", "B")]
+    for sample, point in enumerate(zip(*(np.round(v, GRID_DIGITS).tolist() for v in values), strict=True)):
         points[point].append(sample)
     return points
 
 
 def _make_room(
-    store: str | os.PathLike[str], by_point: dict[Point, Any], layouts: list[Layout], sources: list[str]
+    store: Path, by_point: dict[Point, Any], layouts: list[Layout], attrs: dict[str, Any]
 ) -> dict[Point, int]:
     """Create or extend the store; return the first free realization of each point."""
-    from skylattice import __version__
-
-    D, B = (sorted({point[axis] for point in by_point}) for axis in (0, 1))
+    for layout in layouts[1:]:
+        if layout != layouts[0]:
+            raise StoreError(
+                f"{store}: one store holds lattices of one size, temperature and Hamiltonian, found {layouts[0]} "
+                f"and {layout}. Import them into stores of their own."
+            )
+    first = _first_free(store, by_point) if store.exists() else dict.fromkeys(by_point, 0)
     count = {point: sum(len(samples) for _, samples in parts) for point, parts in by_point.items()}
-    if not Path(store).exists():
-        for layout in layouts[1:]:
-            if layout != layouts[0]:
-                raise StoreError(
-                    f"{store}: one store holds lattices of one size, temperature and Hamiltonian, found {layouts[0]} "
-                    f"and {layout}. Import them into stores of their own."
-                )
-        attrs = {"software": f"skylattice {__version__}", "sources": sources}
-        create_store(store, D=D, B=B, realizations=max(count.values()), layout=layouts[0], attrs=attrs)
-        return dict.fromkeys(by_point, 0)
-    for layout in layouts:
-        check_layout(store, layout)
-    append_grid(store, D=D, B=B)
-    used = (open_ensemble(store)["status"].load() != STATUS["empty"]).values
-    ds = open_ensemble(store)
+    D, B = (sorted({point[axis] for point in by_point}) for axis in (0, 1))
+    most = max(first[point] + count[point] for point in by_point)
+    ensure_store(store, D=D, B=B, realizations=most, layout=layouts[0], attrs=attrs)
+    return first
+
+
+def _first_free(store: Path, points: Iterable[Point]) -> dict[Point, int]:
+    """First realization after those that are taken, for each point of a store or beyond its grid."""
+    used = open_ensemble(store)["status"].load() != STATUS["empty"]
     first = {}
-    for d, b in by_point:
-        taken = np.flatnonzero(used[np.abs(ds["D"].values - d).argmin(), np.abs(ds["B"].values - b).argmin()])
-        first[d, b] = int(taken[-1]) + 1 if taken.size else 0
-    append_grid(store, realizations=max(first[point] + count[point] for point in by_point))
+    for D, B in points:
+        there = {name: np.isclose(used[name].values, value) for name, value in (("D", D), ("B", B))}
+        taken = np.flatnonzero(used.isel(there).values.any(axis=(0, 1)))
+        first[D, B] = int(taken[-1]) + 1 if taken.size else 0
     return first
 
 

@@ -8,7 +8,7 @@ written after the spins, so that it never promises what is not there.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from skylattice.arrays import known_hamiltonian
 from skylattice.errors import SchemaError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.guard import explained, local_path, locked
@@ -48,7 +49,7 @@ class Layout:
     T
         Temperature in units of J / k_B; NaN when unknown.
     hamiltonian
-        The interaction; one store holds one.
+        The interaction, None where it is not known; one store holds one.
     keep_bits
         Mantissa bits of the stored spins, 1 to 23; fewer than 23 round each component by at most
         2**-(keep_bits + 1) relative and compress better. None keeps all.
@@ -56,20 +57,23 @@ class Layout:
 
     size: tuple[int, int]
     T: float
-    hamiltonian: Hamiltonian
+    hamiltonian: Hamiltonian | None
     keep_bits: int | None = None
 
     def __post_init__(self) -> None:
         if min(self.size) < 1:
             raise StoreError(f"size: expected at least one site along y and x, found {self.size}.")
-        if not np.isnan(self.T):
+        if np.isnan(self.T):
+            object.__setattr__(self, "T", np.nan)  # the same object, so that two layouts without T are equal
+        else:
             check_coordinate("T", self.T)
         if self.keep_bits is not None and not 1 <= self.keep_bits <= _MANTISSA_BITS:
             raise StoreError(f"keep_bits: expected 1 to {_MANTISSA_BITS} bits or None, found {self.keep_bits}.")
 
     def to_attrs(self) -> dict[str, Any]:
         """Attributes of the store's group."""
-        attrs = {**self.hamiltonian.to_attrs(), "boundary": "periodic", "format_version": FORMAT_VERSION}
+        known = {} if self.hamiltonian is None else self.hamiltonian.to_attrs()
+        attrs = {**known, "boundary": "periodic", "format_version": FORMAT_VERSION}
         if self.keep_bits is not None:
             attrs |= {"spin_keep_bits": self.keep_bits, "spin_max_error": 2.0 ** -(self.keep_bits + 1)}
         return attrs
@@ -359,7 +363,7 @@ def info(path: str | os.PathLike[str]) -> dict[str, Any]:
 def check_layout(path: str | os.PathLike[str], layout: Layout) -> None:
     """Raise :class:`StoreError` unless lattices of ``layout`` may join the store at ``path``."""
     ds = open_ensemble(path)
-    found = Hamiltonian.from_attrs(ds.attrs)
+    found = known_hamiltonian(ds)
     T = float(ds["T"])
     differences = [
         f"{name}: the store has {ours}, the new lattices {theirs}"
@@ -371,7 +375,7 @@ def check_layout(path: str | os.PathLike[str], layout: Layout) -> None:
                 (ds.sizes["y"], ds.sizes["x"]) == tuple(layout.size),
             ),
             ("T", T, layout.T, np.isclose(T, layout.T, rtol=1e-5, equal_nan=True)),
-            ("Hamiltonian", found, layout.hamiltonian, found == layout.hamiltonian),
+            ("Hamiltonian", found or "unknown", layout.hamiltonian or "unknown", found == layout.hamiltonian),
         )
         if not same
     ]
@@ -380,6 +384,51 @@ def check_layout(path: str | os.PathLike[str], layout: Layout) -> None:
             f"{path}: one store holds lattices of one size, temperature and Hamiltonian. {'; '.join(differences)}. "
             "Write them to a store of their own; ds.sky.to_handedness() turns spins of the other handedness."
         )
+
+
+def ensure_store(
+    path: str | os.PathLike[str],
+    *,
+    D: Any,
+    B: Any,
+    realizations: int,
+    layout: Layout,
+    same: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> None:
+    """Create a store, or make room in the one that is there once its lattices are found to be of the same kind.
+
+    Parameters
+    ----------
+    path
+        A local folder.
+    D, B, realizations
+        What the grid must have afterwards, at least.
+    layout
+        Of the lattices to come.
+    same
+        Attributes that a store must have in common with them, such as the root of all seeds.
+    attrs
+        Further attributes of a new store.
+
+    Raises
+    ------
+    StoreError
+        If the store holds lattices of another kind, naming what differs; nothing is changed then.
+    """
+    path, same = local_path(path), dict(same or {})
+    if not path.exists():
+        create_store(path, D=D, B=B, realizations=realizations, layout=layout, attrs={**same, **(attrs or {})})
+        return
+    check_layout(path, layout)
+    found = open_ensemble(path).attrs
+    for name, value in same.items():
+        if found.get(name) != value:
+            raise StoreError(
+                f"{path}: its lattices were made with {name} {found.get(name)!r}, asked for is {value!r}. "
+                "Give the same, or write to another store."
+            )
+    append_grid(path, D=D, B=B, realizations=realizations)
 
 
 def _open_group(path: str | os.PathLike[str], mode: Any) -> Any:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
+from skylattice.arrays import spin_dataset
 from skylattice.errors import ModelError, SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.latent.prior import LatentSet
-from skylattice.schema import COMPONENT, COMPONENTS, FORMAT_VERSION, SPIN_DIMS, label_dataset, require
+from skylattice.schema import SPIN_DIMS, require
 
 if TYPE_CHECKING:
     from skylattice.simulation.schedule import Schedule
@@ -268,15 +269,6 @@ def _read_parameters(latents: LatentSet, model: VAE, spin: np.ndarray) -> tuple[
 def _dataset(
     spin: np.ndarray, z: np.ndarray, D: np.ndarray, B: np.ndarray, T: float, hamiltonian: Hamiltonian, attrs: dict
 ) -> xr.Dataset:
-    ds = xr.Dataset(
-        {"spin": ((SAMPLE, *SPIN_DIMS), spin), "z": ((SAMPLE, LATENT), z)},
-        coords={
-            SAMPLE: np.arange(len(spin)),
-            "D": (SAMPLE, D),
-            "B": (SAMPLE, B),
-            "T": T,
-            COMPONENT: list(COMPONENTS),
-        },
-        attrs={**hamiltonian.to_attrs(), "boundary": "periodic", "format_version": FORMAT_VERSION, **attrs},
-    )
-    return label_dataset(ds)
+    coords = {SAMPLE: np.arange(len(spin)), "D": (SAMPLE, D), "B": (SAMPLE, B), "T": T}
+    ds = spin_dataset((SAMPLE, *SPIN_DIMS), spin, coords, hamiltonian, **attrs)
+    return ds.assign(z=((SAMPLE, LATENT), z))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skylattice.errors import SimulationError, StoreError
+from skylattice.errors import SimulationError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.layouts import shape_of
 from skylattice.schema import PHASE, STATUS
 from skylattice.simulation.engine import anneal, random_lattice
 from skylattice.simulation.grid import Point, grid_points
@@ -117,8 +117,9 @@ def simulate_ensemble(
     >>> dict(ds.spin.sizes)
     {'D': 1, 'B': 2, 'realization': 2, 'y': 32, 'x': 32, 'component': 3}
     """
+    from skylattice import __version__
     from skylattice.io.guard import local_path
-    from skylattice.io.store import Layout, open_ensemble
+    from skylattice.io.store import Layout, ensure_store, open_ensemble
 
     store = local_path(store)
     if only_phase is not None and only_phase not in set(PHASE) - {"empty"}:
@@ -126,36 +127,16 @@ def simulate_ensemble(
     schedule = schedule or Schedule.geometric(max(1.0, T), T)
     if not np.isclose(schedule.T, T):
         raise SimulationError(f"schedule: expected it to end at T = {T:g}, found {schedule.T:g} in its last stage.")
-    shape = (int(size), int(size)) if isinstance(size, int | np.integer) else (int(size[0]), int(size[1]))
+    shape = shape_of(size)
     layout = Layout(shape, T, hamiltonian or Hamiltonian(), keep_bits)
     grid = grid_points(D, B, points=points, B_limits=B_limits, B_step=B_step)
-    _prepare(store, grid, realizations, layout, {"seed": seed, "schedule": schedule.to_json()})
-    options = {"size": shape, "schedule": schedule, "hamiltonian": layout.hamiltonian, "seed": seed}
+    axes = {name: sorted({point[k] for point in grid}) for k, name in enumerate(("D", "B"))}
+    same = {"seed": seed, "schedule": schedule.to_json()}
+    made_by = {"software": f"skylattice {__version__}", "engine": "numba"}
+    ensure_store(store, **axes, realizations=realizations, layout=layout, same=same, attrs=made_by)
+    options = {"size": shape, "schedule": schedule, "hamiltonian": hamiltonian or Hamiltonian(), "seed": seed}
     _simulate_missing(store, grid, realizations, options, only_phase, progress)
     return open_ensemble(store)
-
-
-def _prepare(
-    store: str | os.PathLike[str], grid: list[Point], realizations: int, layout: Any, provenance: dict[str, Any]
-) -> None:
-    """Create the store, or check that it is of the same kind and make room in it."""
-    from skylattice import __version__
-    from skylattice.io.store import append_grid, check_layout, create_store, open_ensemble
-
-    D, B = (sorted({point[axis] for point in grid}) for axis in (0, 1))
-    if not Path(store).exists():
-        software = {"software": f"skylattice {__version__}", "engine": "numba"}
-        create_store(store, D=D, B=B, realizations=realizations, layout=layout, attrs=provenance | software)
-        return
-    check_layout(store, layout)
-    found = open_ensemble(store).attrs
-    for name, value in provenance.items():
-        if found.get(name) != value:
-            raise StoreError(
-                f"{store}: its lattices were made with {name} {found.get(name)!r}, asked for is {value!r}. "
-                "Give the same, or write to another store."
-            )
-    append_grid(store, D=D, B=B, realizations=realizations)
 
 
 def _simulate_missing(

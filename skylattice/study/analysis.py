@@ -55,13 +55,23 @@ def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr
 
 def _analyse_point(ds: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Scalars and defects of a few lattices, eager; with the defects, order and grains."""
-    from skylattice.defects.grains import grains
-    from skylattice.defects.order import hexatic_order
+    found, size = skyrmions(ds["spin"], field(ds)), (ds.sizes["y"], ds.sizes["x"])
+    parts = [of_positions(found, size) for of_positions in (defects, hexatic_order, grains)]
+    parts = [parts[0], *(part.drop_vars("status") for part in parts[1:])]
+    merged = xr.merge([with_status(found, parts[0]), *parts[1:]], compat="override", join="exact")
+    return _scalars(ds), merged.assign_attrs(found.attrs)
 
-    scalars = xr.merge([ds.sky.observables(), ds.sky.qc(), ds.sky.phase()], compat="override")
-    found, size = ds.sky.defects(), (ds.sizes["y"], ds.sizes["x"])
-    order = [analysis(found, size).drop_vars("status") for analysis in (hexatic_order, grains)]
-    return scalars, xr.merge([found, *order], compat="override", join="exact", combine_attrs="override")
+
+def _scalars(ds: xr.Dataset) -> xr.Dataset:
+    """Observables, quality and phase; without energies where the interaction is not known."""
+    labelled = phase(ds["spin"], field(ds))
+    if known_hamiltonian(ds) is None:
+        charges = [topological_charge(ds["spin"], diagonal=diagonal) for diagonal in ("main", "alt")]
+        mean = magnetization(ds["spin"])
+        components = [label(mean.sel(component=c, drop=True), f"m_{c}") for c in COMPONENTS]
+        return xr.merge([*charges, *components, labelled], compat="override")
+    of = lattices(ds)
+    return xr.merge([observables(*of), qc(*of, T=ds["T"]), labelled], compat="override")
 
 
 def _assemble(ds: xr.Dataset, points: np.ndarray, parts: list[xr.Dataset], hole: xr.Dataset) -> xr.Dataset:

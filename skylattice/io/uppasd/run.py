@@ -12,6 +12,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from skylattice.arrays import spin_dataset
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Dmi, Hamiltonian
 from skylattice.io.problems import Finding, LocatedError
@@ -21,15 +22,8 @@ from skylattice.io.uppasd.files import DmiSign, RunFiles, run_files, simid_of
 from skylattice.io.uppasd.geometry import Geometry, geometry_of_coordinates, geometry_of_deck, rows_of_layer
 from skylattice.io.uppasd.lint import lint
 from skylattice.io.uppasd.spins import SpinBlock, SpinFile, open_spin_file
-from skylattice.schema import (
-    COMPONENTS,
-    FORMAT_VERSION,
-    GRID_DIGITS,
-    GRID_DIMS,
-    SPIN_DIMS,
-    check_coordinate,
-    label_dataset,
-)
+from skylattice.layouts import shape_of
+from skylattice.schema import GRID_DIGITS, GRID_DIMS, SPIN_DIMS, check_coordinate
 
 #: Above this deviation of a direction's length from 1, loading warns; the nine digits that UppASD prints leave 1e-8.
 ROUNDING = 1e-6
@@ -118,29 +112,22 @@ def open_run(
     if parameters.has_interlayer and (geometry.shape[0] > 1 or geometry.is_periodic_z):
         warnings.warn(f"{files.deck}: energies leave out the couplings along z, which the run has.", stacklevel=2)
     array = SpinArray(spins, rows, _frame(spins, step), _dtype(dtype), parameters.attrs.get("moment_muB"))
-    attrs = {
-        **parameters.hamiltonian.to_attrs(),
-        "boundary": geometry.boundary,
-        "format_version": FORMAT_VERSION,
-        "source": os.path.join(files.spins.resolve().parent.name, files.spins.name),
-        **parameters.attrs,
-        **_provenance(files, deck, spins, array.frame),
-    }
     coords = {
         "D": [round(parameters.D, GRID_DIGITS)],
         "B": [round(parameters.B, GRID_DIGITS)],
         "realization": np.arange(spins.n_ensembles),
-        "component": list(COMPONENTS),
         "T": round(parameters.T, GRID_DIGITS),
     }
-    spin = xr.Variable((*GRID_DIMS, *SPIN_DIMS), indexing.LazilyIndexedArray(array))
-    spin.encoding["preferred_chunks"] = {
-        "D": 1,
-        "B": 1,
-        "realization": 1,
-        **dict(zip(SPIN_DIMS, array.shape[3:], strict=True)),
+    attrs = {
+        "source": os.path.join(files.spins.resolve().parent.name, files.spins.name),
+        **parameters.attrs,
+        **_provenance(files, deck, spins, array.frame),
     }
-    return label_dataset(xr.Dataset({"spin": spin}, coords, attrs))
+    dims, lazy = (*GRID_DIMS, *SPIN_DIMS), indexing.LazilyIndexedArray(array)
+    ds = spin_dataset(dims, lazy, coords, parameters.hamiltonian, boundary=geometry.boundary, **attrs)
+    chunks = {"D": 1, "B": 1, "realization": 1, **dict(zip(SPIN_DIMS, array.shape[3:], strict=True))}
+    ds["spin"].encoding["preferred_chunks"] = chunks
+    return ds
 
 
 class SpinArray(BackendArray):
@@ -237,8 +224,7 @@ def site_rows(
         If the size is not known, or disagrees with the number of atoms.
     """
     if size is not None:
-        ny, nx = (size, size) if isinstance(size, int) else size
-        geometry = Geometry((1, int(ny), int(nx)), f"size={size}")
+        geometry = Geometry((1, *shape_of(size)), f"size={size}")
     elif deck is not None:
         geometry = geometry_of_deck(deck)
     elif files.coord.is_file():
