@@ -15,7 +15,7 @@ from timing import median_rate
 
 from skylattice import testing
 from skylattice.data import open_example
-from skylattice.defects.classify import classify, defects
+from skylattice.defects.classify import defects, find_defects
 from skylattice.defects.detect import _detect, skyrmions
 from skylattice.defects.triangulate import triangulate
 
@@ -119,4 +119,4 @@ def test_defects_of_an_ensemble_on_two_workers(benchmark, lattices, repeated, wo
 def bare(spin, B):
     """The functions of one lattice alone, without xarray, Dask and zarr."""
     found = _detect(spin, np.float64(B), by_charge=True)
-    return classify(triangulate(np.column_stack([found["x"], found["y"]]), (N, N)))
+    return find_defects(triangulate(np.column_stack([found["skyrmion_x"], found["skyrmion_y"]]), (N, N)))

@@ -86,7 +86,7 @@ def test_memory_of_reconstruction_errors(benchmark, lattices):
 
     def run():
         with dask.config.set(scheduler="threads", num_workers=2):
-            return ds.sky.reconstruction(model)[["mse", "energy_difference"]].compute()
+            return ds.sky.reconstruction_error(model)[["mse", "energy_difference"]].compute()
 
     run()
     tracemalloc.start()

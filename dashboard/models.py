@@ -111,7 +111,7 @@ def group_of(name: str) -> str:
 def encode(location: Path, target: str) -> None:
     """Latent vectors and errors of every lattice into the results beside the store."""
     ds = open_ensemble(location)
-    errors = ds.sky.reconstruction(target)[["mse", "energy_difference", "cos_theta_difference"]]
+    errors = ds.sky.reconstruction_error(target)[["mse", "energy_difference", "cos_theta_difference"]]
     write_results(location, f"models/{model_name(target)}", ds.sky.encode(target).assign(errors.data_vars))
 
 

@@ -27,8 +27,8 @@ from skylattice.errors import SkylatticeError, StoreError
 from skylattice.io.ovf import ovf_bytes
 from skylattice.io.results import open_results, results_path
 from skylattice.io.store import open_ensemble
-from skylattice.schema import GRID_DIMS, STATUS, VARIABLES
-from skylattice.study.analysis import to_table
+from skylattice.schema import GRID_DIMS, STATUS, VARIABLES, unit_of
+from skylattice.study.analysis import scalar_table
 
 #: Seconds after which a listing or the state of a store that is being filled is read again.
 FRESH = 15
@@ -295,7 +295,7 @@ def quantities(ds: xr.Dataset) -> dict[str, str]:
     for name, array in ds.data_vars.items():
         if name == "status" or (array.dtype.kind == "f" and not np.isfinite(array).any()):
             continue
-        unit = str(array.attrs.get("units", "1"))
+        unit = unit_of(array)
         titles[str(name)] = str(array.attrs.get("long_name", name)) + ("" if unit == "1" else f" ({unit})")
         if " (" in str(name):
             titles[str(name)] += " · " + str(name).partition(" (")[2].rstrip(")")
@@ -304,7 +304,7 @@ def quantities(ds: xr.Dataset) -> dict[str, str]:
 
 @st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
 def _table(_ds: xr.Dataset, source: Source, names: tuple[str, ...]) -> pd.DataFrame:
-    return to_table(_ds)
+    return scalar_table(_ds)
 
 
 def table(key: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import xarray as xr
 
 from skylattice import arrays, stacking
 from skylattice.defects import classify, detect, grains, order, table, triangulate
-from skylattice.defects.lattice import of_spins
+from skylattice.defects.of_spins import of_spins
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.observables import energy, magnetization, phase, scalars, structure, topology, transform
 from skylattice.schema import SPIN_DIMS, require
@@ -281,12 +281,14 @@ class SkyAccessor:
         provenance = {name: output.attrs[name] for name in output.attrs if name.startswith("model")}
         return self._ds.assign({spin: output.variable}).assign_attrs(provenance)
 
-    def reconstruction(self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin") -> xr.Dataset:
-        """Errors of the reconstruction per lattice: :func:`skylattice.vae.infer.reconstruction`."""
+    def reconstruction_error(
+        self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin"
+    ) -> xr.Dataset:
+        """Errors of the reconstruction per lattice: :func:`skylattice.vae.infer.reconstruction_error`."""
         from skylattice.vae import infer
 
         of = arrays.lattices(self._ds, spin=spin)
-        return infer.reconstruction(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
+        return infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
 
     # Generation
 

@@ -261,7 +261,6 @@ def unit_spins(spin: np.ndarray, *, normalise: bool, where: str) -> np.ndarray:
     """
     if normalise:
         length = np.sqrt(np.einsum("...c,...c->...", spin, spin, dtype=np.float64))[..., None]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spin = (spin / length).astype(spin.dtype)
+        spin = (spin / np.where(length == 0, 1.0, length)).astype(spin.dtype)  # a zero has no direction: refused below
     check_values(spin, where=where)
     return spin

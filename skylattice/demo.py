@@ -19,7 +19,7 @@ from skylattice.report.lattice_figures import lattice_figure
 from skylattice.report.page import Page
 from skylattice.report.vae_figures import reconstruction_maps
 from skylattice.schema import PHASE
-from skylattice.study.analysis import analyse_store, to_table
+from skylattice.study.analysis import analyse_store, scalar_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +72,7 @@ def write_page(
 ) -> Path:
     """Draw the demo's page from its two stores and their results."""
     ensemble = open_ensemble(simulated)
-    table = to_table(results)
+    table = scalar_table(results)
     page = Page(
         "skylattice demo",
         f"{len(table)} lattices of {SIZE}×{SIZE} sites, annealed from random spins to T = {float(ensemble['T']):g} "
@@ -91,7 +91,7 @@ def write_page(
         "Topological charge Q: minus one for each skyrmion. Hover for the numbers; the spread is over realizations."
     )
     page.figure(phase_diagram(results["topological_charge"], title="Topological charge"))
-    _add_real_lattice(page, imported, to_table(real))
+    _add_real_lattice(page, imported, scalar_table(real))
     _add_reconstructions(page, simulated, imported, results["phase"])
     _add_report(page, simulated, path.parent / "report" / "index.html")
     page.heading("Numbers").text("One row per lattice; the same and more is in ensemble.csv beside this page.")
@@ -127,7 +127,7 @@ def _add_reconstructions(page: Page, simulated: Path, imported: Path, phase: xr.
     try:
         for store in (simulated, imported):
             ds = open_ensemble(store)
-            errors = ds.sky.reconstruction()[["mse"]].compute()
+            errors = ds.sky.reconstruction_error()[["mse"]].compute()
             is_shown = phase == PHASE["skyrmion"] if store == simulated else errors.mse.notnull()
             shown = ds.assign(mse=errors.mse, is_shown=is_shown).sky.stack()
             shown = shown.isel(sample=shown.is_shown.values)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from skylattice.errors import SchemaError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FORMAT_VERSION = 1
 #: D and B are rounded to this many digits, so that equal points of different origin meet on one grid.
@@ -43,10 +46,15 @@ class Variable:
     ----------
     dims
         The trailing dims; leading dims (D, B, realization, sample, ...) are those of the spins it came from.
-    dtype, units, long_name
-        As written to the store; units follow UDUNITS, with J for the exchange energy and "site" for lattice spacings.
+    dtype, long_name
+        As written to the store.
+    units
+        For people: "J/site", with J for the exchange constant, k_B, and "site" for the lattice spacing. See
+        :meth:`attrs` for what is written.
     flags
         For integer flags: meaning -> value, written as CF ``flag_values`` and ``flag_meanings``.
+    is_count
+        Whether it is a whole number by its meaning: tables and pages then show it as one.
     """
 
     dims: tuple[str, ...]
@@ -54,10 +62,19 @@ class Variable:
     units: str
     long_name: str
     flags: dict[str, int] | None = None
+    is_count: bool = False
 
     def attrs(self) -> dict[str, Any]:
-        """Attributes to write, in CF spelling."""
-        attrs: dict[str, Any] = {"long_name": self.long_name, "units": self.units}
+        """Attributes to write, in CF spelling.
+
+        Numbers are ratios: energies over the exchange constant J, lengths over the lattice spacing. To a program J is
+        the joule, and the site no unit at all, so that ``units`` is "1", or "rad" for angles, and ``in_units_of`` says
+        what the number was divided by.
+        """
+        number, scale = ("rad" if self.units.startswith("rad") else "1"), self.units
+        attrs: dict[str, Any] = {"long_name": self.long_name, "units": number}
+        if scale != number:
+            attrs["in_units_of"] = scale
         if self.flags is not None:
             attrs["flag_values"] = np.array(list(self.flags.values()), dtype=np.int8)
             attrs["flag_meanings"] = " ".join(self.flags)
@@ -68,8 +85,16 @@ def _scalar(units: str, long_name: str) -> Variable:
     return Variable((), "float64", units, long_name)
 
 
+def _count(long_name: str) -> Variable:
+    return Variable((), "float64", "1", long_name, is_count=True)
+
+
 def _each(dim: str, units: str, long_name: str) -> Variable:
     return Variable((dim,), "float64", units, long_name)
+
+
+def _each_count(dim: str, long_name: str) -> Variable:
+    return Variable((dim,), "float64", "1", long_name, is_count=True)
 
 
 def _site(units: str, long_name: str) -> Variable:
@@ -88,8 +113,8 @@ VARIABLES: dict[str, Variable] = {
     # the spins
     "spin": Variable(SPIN_DIMS, "float32", "1", "unit spin"),
     # scalars of a lattice
-    "topological_charge": _scalar("1", "topological charge"),
-    "topological_charge_alt": _scalar("1", "topological charge, plaquettes cut along the other diagonal"),
+    "topological_charge": _count("topological charge"),
+    "topological_charge_alt": _count("topological charge, plaquettes cut along the other diagonal"),
     "m_x": _scalar("1", "mean magnetization along x"),
     "m_y": _scalar("1", "mean magnetization along y"),
     "m_z": _scalar("1", "mean magnetization along z"),
@@ -105,41 +130,41 @@ VARIABLES: dict[str, Variable] = {
     "phase": Variable((), "int8", "1", "magnetic phase", PHASE),
     "spin_norm_error": _scalar("1", "largest deviation of a spin's length from 1"),
     "charge_error": _scalar("1", "distance of the topological charge to the nearest integer"),
-    "charge_diagonal_difference": _scalar("1", "topological charge minus that with the other diagonal"),
+    "charge_diagonal_difference": _count("topological charge minus that with the other diagonal"),
     "temperature_ratio": _scalar("1", "spin temperature over the temperature stated with the data"),
     "energy_balance": _scalar("J/site", "energy minus the sum of the local energies, per site"),
-    "unexplained_charge": _scalar("1", "topological charge minus that of the detected skyrmions"),
+    "unexplained_charge": _count("topological charge minus that of the detected skyrmions"),
     # skyrmions, padded with NaN
-    "n_skyrmions": _scalar("1", "number of skyrmions"),
-    "n_stripes": _scalar("1", "number of reversed regions that close around the torus"),
-    "stripe_charge": _scalar("1", "topological charge of the stripes"),
-    "detected_charge": _scalar("1", "topological charge of the skyrmions and stripes"),
-    "x": _each(SKYRMION, "site", "position along x"),
-    "y": _each(SKYRMION, "site", "position along y"),
-    "n_spins": _each(SKYRMION, "1", "number of spins in the skyrmion"),
-    "charge": _each(SKYRMION, "1", "topological charge of the skyrmion"),
+    "n_skyrmions": _count("number of skyrmions"),
+    "n_stripes": _count("number of reversed regions that close around the torus"),
+    "stripe_charge": _count("topological charge of the stripes"),
+    "detected_charge": _count("topological charge of the skyrmions and stripes"),
+    "skyrmion_x": _each(SKYRMION, "site", "position of the skyrmion along x"),
+    "skyrmion_y": _each(SKYRMION, "site", "position of the skyrmion along y"),
+    "n_spins": _each_count(SKYRMION, "number of spins in the skyrmion"),
+    "charge": _each_count(SKYRMION, "topological charge of the skyrmion"),
     "radius": _each(SKYRMION, "site", "radius of the disc with the skyrmion's area"),
     "ellipticity": _each(SKYRMION, "1", "long over short axis of the skyrmion's second moments"),
-    "vorticity": _each(SKYRMION, "1", "vorticity m, turns of the in-plane angle around the core"),
-    "polarity": _each(SKYRMION, "1", "polarity p, sign of the core's z component"),
+    "vorticity": _each_count(SKYRMION, "vorticity m, turns of the in-plane angle around the core"),
+    "polarity": _each_count(SKYRMION, "polarity p, sign of the core's z component"),
     "helicity": _each(SKYRMION, "rad", "helicity, m times the polar angle minus the in-plane angle"),
     "core_m_z": _each(SKYRMION, "1", "z component of the innermost spin"),
     "texture": Variable((SKYRMION,), "int8", "1", "texture of the skyrmion", TEXTURE),
     # defects of the skyrmion lattice
     "triangles": Variable(("triangle", "corner"), "int32", "1", "skyrmions at the corners of each triangle"),
-    "n_triangles": _scalar("1", "number of triangles"),
-    "coordination": _each(SKYRMION, "1", "number of neighbours in the triangulation"),
+    "n_triangles": _count("number of triangles"),
+    "coordination": _each_count(SKYRMION, "number of neighbours in the triangulation"),
     "string": Variable((SKYRMION,), "int32", "1", "connected group of defects that the skyrmion belongs to"),
-    "n_defects": _scalar("1", "number of skyrmions without six neighbours"),
-    "n_5": _scalar("1", "number of skyrmions with five neighbours"),
-    "n_7": _scalar("1", "number of skyrmions with seven neighbours"),
-    "n_other": _scalar("1", "number of skyrmions with fewer than five or more than seven neighbours"),
+    "n_defects": _count("number of skyrmions without six neighbours"),
+    "n_5": _count("number of skyrmions with five neighbours"),
+    "n_7": _count("number of skyrmions with seven neighbours"),
+    "n_other": _count("number of skyrmions with fewer than five or more than seven neighbours"),
     "defect_density": _scalar("1", "share of the skyrmions without six neighbours"),
-    "n_dislocations": _scalar("1", "number of dislocations"),
-    "n_disclinations": _scalar("1", "number of unpaired disclinations"),
-    "n_vacancies": _scalar("1", "skyrmions missing in closed groups of defects"),
-    "n_interstitials": _scalar("1", "skyrmions in excess in closed groups of defects"),
-    "n_strings": _scalar("1", "number of connected groups of defects"),
+    "n_dislocations": _count("number of dislocations"),
+    "n_disclinations": _count("number of unpaired disclinations"),
+    "n_vacancies": _count("skyrmions missing in closed groups of defects"),
+    "n_interstitials": _count("skyrmions in excess in closed groups of defects"),
+    "n_strings": _count("number of connected groups of defects"),
     "dislocation_x": _each("dislocation", "site", "position of the dislocation along x"),
     "dislocation_y": _each("dislocation", "site", "position of the dislocation along y"),
     "burgers_x": _each("dislocation", "site", "Burgers vector along x"),
@@ -157,19 +182,20 @@ VARIABLES: dict[str, Variable] = {
     "lattice_orientation": _scalar("rad", "orientation of the lattice, modulo 60 degrees"),
     "psi6": _each(SKYRMION, "1", "modulus of the local bond order psi6"),
     "orientation": _each(SKYRMION, "rad", "orientation of the neighbours, modulo 60 degrees"),
+    "distance": _each("distance", "site", "distance of two skyrmions"),
     "pair_correlation": _each("distance", "1", "pair correlation of positions"),
     "orientation_correlation": _each("distance", "1", "pair correlation of the bond order psi6"),
     "correlation_length": _scalar("site", "correlation length of the bond order psi6"),
-    "n_grains": _scalar("1", "number of grains"),
+    "n_grains": _count("number of grains"),
     "largest_grain": _scalar("1", "share of the skyrmions in the largest grain"),
-    "grain": Variable((SKYRMION,), "int32", "1", "grain that the skyrmion belongs to"),
-    "grain_size": _each("grain", "1", "number of skyrmions in the grain"),
+    "skyrmion_grain": Variable((SKYRMION,), "int32", "1", "grain that the skyrmion belongs to"),
+    "grain_size": _each_count("grain", "number of skyrmions in the grain"),
     "grain_orientation": _each("grain", "rad", "orientation of the grain, modulo 60 degrees"),
-    "boundary_grain": _each("boundary", "1", "grain on one side of the boundary"),
-    "boundary_other_grain": _each("boundary", "1", "grain on the other side of the boundary"),
+    "boundary_grain": _each_count("boundary", "grain on one side of the boundary"),
+    "boundary_other_grain": _each_count("boundary", "grain on the other side of the boundary"),
     "misorientation": _each("boundary", "rad", "angle between the grains on the two sides"),
     "boundary_length": _each("boundary", "site", "length of the boundary"),
-    "boundary_dislocations": _each("boundary", "1", "number of dislocations on the boundary"),
+    "boundary_dislocations": _each_count("boundary", "number of dislocations on the boundary"),
     "dislocation_spacing": _each("boundary", "site", "length of the boundary over its dislocations"),
     "expected_spacing": _each("boundary", "site", "lattice constant over twice the sine of half the misorientation"),
     # maps
@@ -182,6 +208,11 @@ VARIABLES: dict[str, Variable] = {
     "q_x": Variable(("q_x",), "float64", "rad/site", "wave vector along x"),
     "q_y": Variable(("q_y",), "float64", "rad/site", "wave vector along y"),
 }
+
+
+def unit_of(array: xr.DataArray) -> str:
+    """What the numbers of an array are in units of, for people: "J/site", "rad/site", or "1"."""
+    return str(array.attrs.get("in_units_of", array.attrs.get("units", "1")))
 
 
 def label(array: xr.DataArray, name: str) -> xr.DataArray:
@@ -198,6 +229,21 @@ def label_dataset(ds: xr.Dataset) -> xr.Dataset:
         if name in VARIABLES:
             ds[name].attrs = {**ds[name].attrs, **VARIABLES[str(name)].attrs()}
     return ds
+
+
+def whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with counts as integers, where the registry says that a column is one and it is whole to 1e-6.
+
+    Columns with missing values get pandas' nullable integers. Charges of open or rough lattices that are no whole
+    numbers stay as they are.
+    """
+    frame = frame.copy(deep=False)
+    for name in frame:
+        if name in VARIABLES and VARIABLES[name].is_count and frame[name].dtype.kind == "f":
+            whole = frame[name].round()
+            if not (abs(frame[name] - whole) > 1e-6).any():
+                frame[name] = whole.astype("Int64" if whole.isna().any() else "int64")
+    return frame
 
 
 def check_spin(spin: xr.DataArray, *, name: str = "spin") -> None:

@@ -6,6 +6,7 @@ import xarray as xr
 
 from skylattice import schema, testing
 from skylattice.errors import SchemaError
+from skylattice.schema import VARIABLES
 
 
 def spin(shape=(2, 4, 5, 3), dims=("sample", "y", "x", "component"), dtype="float32", **coords):
@@ -43,7 +44,7 @@ def test_registry__has_the_dims_and_dtypes_of_what_is_computed():
         variable = schema.VARIABLES[array.name]
         assert array.dims == (*schema.GRID_DIMS, *variable.dims), array.name
         assert array.dtype == variable.dtype, array.name
-        assert array.attrs["units"] == variable.units, array.name
+        assert unit_of(array) == variable.units, array.name
 
 
 def test_label__leaves_its_argument_alone():
@@ -158,3 +159,10 @@ def test_check_values__has_a_tolerance():
     schema.check_values(spins, where="file", tolerance=0.02)
     with pytest.raises(SchemaError, match="Normalise"):
         schema.check_values(spins, where="file", tolerance=0.005)
+
+
+def test_registry__has_no_variable_with_the_name_of_a_dimension_it_does_not_label():
+    dims = {dim for variable in VARIABLES.values() for dim in variable.dims} | {"D", "B", "realization", "sample"}
+    scalars_of_a_dimension = {"D", "B", "realization"}  # coordinates of dims of the same name
+    for name, variable in VARIABLES.items():
+        assert name not in dims or variable.dims == (name,) or name in scalars_of_a_dimension, name

@@ -23,7 +23,7 @@ def test_configurations__follow_the_schema(ds):
     assert ds.attrs["format_version"] == schema.FORMAT_VERSION
     assert ds.sky.hamiltonian == Hamiltonian()
     assert ds.spin.attrs["long_name"] == "unit spin"
-    assert ds["D"].attrs["units"] == "J"
+    assert ds["D"].attrs["in_units_of"] == "J"
 
 
 def test_dataset__wraps_one_lattice_or_several_without_a_copy():

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from skylattice.defects._lattices import per_lattice
-from skylattice.defects.triangulate import Boundary, Mesh, check_boundary, mesh_of, points_arguments
-from skylattice.schema import SKYRMION, STATUS
+from skylattice.defects.triangulate import Boundary, Mesh, per_mesh
+from skylattice.schema import SKYRMION
 
-_NAMES = (
+#: Results of :func:`defects`.
+DEFECTS = (
     "n_defects",
     "n_5",
     "n_7",
@@ -29,7 +29,6 @@ _NAMES = (
     "dislocation_y",
     "burgers_x",
     "burgers_y",
-    "status",
 )
 
 
@@ -81,7 +80,7 @@ class Defects:
         return np.where(centres < period, centres, 0.0)  # the remainder of a tiny negative number is the period
 
 
-def classify(mesh: Mesh, *, exclude_hull: bool = True) -> Defects:
+def find_defects(mesh: Mesh, *, exclude_hull: bool = True) -> Defects:
     """Find the defects of one triangulation and what they form.
 
     Points with five and seven neighbours (a point with 6 ± k neighbours counts k times) are paired where an edge joins
@@ -98,7 +97,7 @@ def classify(mesh: Mesh, *, exclude_hull: bool = True) -> Defects:
     exclude_hull
         Whether points on the hull of an open triangulation count as no defects.
     """
-    from skylattice.kernels.classify import circuits, connected
+    from skylattice.kernels.circuits import circuits, connected
 
     surplus = 6 - mesh.coordination
     if exclude_hull:
@@ -146,13 +145,13 @@ def defects(
     boundary: Boundary = "periodic",
     exclude_hull: bool = True,
 ) -> xr.Dataset:
-    """Classify the defects of each lattice of points: :func:`triangulate`, then :func:`classify`.
+    """Classify the defects of each lattice of points: :func:`triangulate`, then :func:`find_defects`.
 
     Parameters
     ----------
     positions
-        ``x`` and ``y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN for a hole, as
-        from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
+        ``skyrmion_x`` and ``skyrmion_y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN
+        for a hole, as from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
     size
         (ny, nx) of the lattice of spins.
     boundary
@@ -173,27 +172,23 @@ def defects(
     SchemaError
         For an unknown boundary.
     """
-    check_boundary(boundary)
     rows = positions.sizes[SKYRMION]
-    return per_lattice(
-        _defects,
-        *points_arguments(positions),
-        _NAMES,
-        {SKYRMION: rows, "dislocation": max(1, rows // 2)},
-        size=size,
-        boundary=boundary,
-        exclude_hull=exclude_hull,
+    return per_mesh(
+        _defects, positions, DEFECTS, defect_sizes(rows), size=size, boundary=boundary, exclude_hull=exclude_hull
     )
 
 
-def _defects(
-    x: np.ndarray, y: np.ndarray, n: np.ndarray, *, size: tuple[int, int], boundary: Boundary, exclude_hull: bool
-) -> dict[str, Any]:
-    """Everything about the defects of one lattice, by name."""
-    mesh = mesh_of(x, y, n, size, boundary)
-    if not isinstance(mesh, Mesh):
-        return mesh
-    found = classify(mesh, exclude_hull=exclude_hull)
+def defect_sizes(rows: int) -> dict[str, int]:
+    """Lengths of the padded dims of :func:`defects` for so many skyrmions at most."""
+    return {SKYRMION: rows, "dislocation": max(1, rows // 2)}
+
+
+def _defects(mesh: Mesh, *, exclude_hull: bool) -> dict[str, Any]:
+    return defects_of_mesh(mesh, find_defects(mesh, exclude_hull=exclude_hull))
+
+
+def defects_of_mesh(mesh: Mesh, found: Defects) -> dict[str, Any]:
+    """Everything about the defects of one lattice, by the names of :data:`DEFECTS`."""
     z = mesh.coordination
     places, burgers = found.centres(mesh)[found.is_dislocation], found.burgers[found.is_dislocation]
     return {
@@ -213,5 +208,4 @@ def _defects(
         "dislocation_y": places[:, 1],
         "burgers_x": burgers[:, 0],
         "burgers_y": burgers[:, 1],
-        "status": STATUS["done"],
     }

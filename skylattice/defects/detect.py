@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
-from skylattice.defects._lattices import per_lattice
+from skylattice.defects._per_lattice import per_lattice
 from skylattice.errors import SchemaError
 from skylattice.schema import SKYRMION, SPIN_DIMS, STATUS, check_spin
 
@@ -72,9 +72,10 @@ def skyrmions(
     Dataset, lazy if ``spin`` is lazy. Of shape ``(...)``: ``n_skyrmions``; ``n_stripes`` and ``stripe_charge``, number
     and charge of the objects that close around the torus; ``unexplained_charge``, what all of them leave of the
     topological charge; ``status`` (done; empty for a hole; failed for a lattice with some NaN). Of shape
-    ``(..., skyrmion)``, padded with NaN: ``x``, ``y`` in [0, N) sites; ``n_spins``; ``charge``; ``radius`` in sites, of
-    the disc of the same area; ``ellipticity``, ratio of the axes of the second moments; ``vorticity`` m, ``polarity`` p
-    and ``helicity`` γ in (-π, π], with Q = m p and γ = m φ - Φ; ``core_m_z``; ``texture`` (int8, -1 where padded).
+    ``(..., skyrmion)``, padded with NaN: ``skyrmion_x``, ``skyrmion_y`` in [0, N) sites; ``n_spins``; ``charge``;
+    ``radius`` in sites, of the disc of the same area; ``ellipticity``, ratio of the axes of the second moments;
+    ``vorticity`` m, ``polarity`` p and ``helicity`` γ in (-π, π], with Q = m p and γ = m φ - Φ; ``core_m_z``;
+    ``texture`` (int8, -1 where padded).
     Sizes, radii and textures are those of the spins that the rule selects.
 
     Raises
@@ -91,7 +92,7 @@ def skyrmions(
     >>> from skylattice import testing
     >>> ds = testing.planted_skyrmions([(10.25, 20.5), (63.0, 40.0)], radius=6)
     >>> found = skyrmions(ds.spin, ds.B)
-    >>> found.n_skyrmions.item(), found.x.values.ravel()[:2].round(1)
+    >>> found.n_skyrmions.item(), found.skyrmion_x.values.ravel()[:2].round(1)
     (2.0, array([10.2, 63. ]))
     """
     from skylattice.kernels.detect import COLUMNS

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from skylattice.defects._lattices import per_lattice
-from skylattice.defects.classify import Defects, classify
-from skylattice.defects.order import psi6
-from skylattice.defects.triangulate import Mesh, mesh_of, points_arguments
+from skylattice.defects.classify import Defects, find_defects
+from skylattice.defects.triangulate import Mesh, per_mesh
 from skylattice.errors import SchemaError
-from skylattice.schema import SKYRMION, STATUS
+from skylattice.schema import SKYRMION
 
-_NAMES = (
+#: Results of :func:`grains`.
+GRAINS = (
     "n_grains",
     "largest_grain",
-    "grain",
+    "skyrmion_grain",
     "grain_size",
     "grain_orientation",
     "boundary_grain",
@@ -27,7 +26,6 @@ _NAMES = (
     "boundary_dislocations",
     "dislocation_spacing",
     "expected_spacing",
-    "status",
 )
 
 #: Smallest misorientation of two grains in rad (5°), and smallest grain in skyrmions.
@@ -52,7 +50,7 @@ def find_grains(mesh: Mesh, *, tolerance: float = TOLERANCE, min_size: int = MIN
     min_size
         Smallest grain, in points.
     """
-    from skylattice.kernels.order import grow_grains
+    from skylattice.kernels.grains import grow_grains
 
     return grow_grains(mesh.origin, mesh.end, _smooth_psi6(mesh), tolerance, min_size)
 
@@ -70,8 +68,8 @@ def grains(
     Parameters
     ----------
     positions
-        ``x`` and ``y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN for a hole, as
-        from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
+        ``skyrmion_x`` and ``skyrmion_y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN
+        for a hole, as from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
     size
         (ny, nx) of the lattice of spins.
     tolerance, min_size
@@ -82,8 +80,9 @@ def grains(
     Returns
     -------
     Dataset, lazy if ``positions`` is lazy. Of shape ``(...)``: ``n_grains``; ``largest_grain``, its share of the
-    skyrmions; ``status`` as for :func:`skylattice.defects.classify.defects`. Of shape ``(..., skyrmion)``: ``grain``,
-    -1 where padded. Of shape ``(..., grain)``: ``grain_size`` in skyrmions; ``grain_orientation`` in (-π/6, π/6] rad.
+    skyrmions; ``status`` as for :func:`skylattice.defects.classify.defects`. Of shape ``(..., skyrmion)``:
+    ``skyrmion_grain``, -1 where padded. Of shape ``(..., grain)``: ``grain_size`` in skyrmions; ``grain_orientation``
+    in (-π/6, π/6] rad.
     Of shape ``(..., boundary)``, one for each two grains that touch: ``boundary_grain`` and ``boundary_other_grain``;
     ``misorientation`` θ in rad; ``boundary_length`` in sites; ``boundary_dislocations``; ``dislocation_spacing``, the
     length over their number, and ``expected_spacing`` a / (2 sin(θ/2)), in sites.
@@ -99,36 +98,40 @@ def grains(
         )
     rows = positions.sizes[SKYRMION]
     most = max(1, rows // min_size) if max_grains is None else max_grains
-    return per_lattice(
+    return per_mesh(
         _grains,
-        *points_arguments(positions),
-        _NAMES,
-        # a map on the torus has at most three borders for each country
-        {SKYRMION: rows, "grain": most, "boundary": 3 * most},
+        positions,
+        GRAINS,
+        {SKYRMION: rows, **grain_sizes(most)},
         size=size,
         tolerance=tolerance,
         min_size=min_size,
     )
 
 
-def _grains(
-    x: np.ndarray, y: np.ndarray, n: np.ndarray, *, size: tuple[int, int], tolerance: float, min_size: int
+def grain_sizes(most: int) -> dict[str, int]:
+    """Lengths of the padded dims of :func:`grains` for so many grains at most."""
+    return {"grain": most, "boundary": 3 * most}  # a map on the torus has at most three borders for each country
+
+
+def _grains(mesh: Mesh, *, tolerance: float, min_size: int) -> dict[str, Any]:
+    return grains_of_mesh(mesh, find_defects(mesh), tolerance=tolerance, min_size=min_size)
+
+
+def grains_of_mesh(
+    mesh: Mesh, found: Defects, *, tolerance: float = TOLERANCE, min_size: int = MIN_SIZE
 ) -> dict[str, Any]:
-    """Grains and boundaries of one lattice, by name."""
-    mesh = mesh_of(x, y, n, size)
-    if not isinstance(mesh, Mesh):
-        return mesh
+    """Grains and boundaries of one lattice with its defects, by the names of :data:`GRAINS`."""
     grain = find_grains(mesh, tolerance=tolerance, min_size=min_size)
     count = np.bincount(grain)[1:]
     order = _grain_order(mesh, grain)
     return {
         "n_grains": len(count),
-        "largest_grain": count.max() / n,
-        "grain": grain,
+        "largest_grain": count.max() / len(mesh.points),
+        "skyrmion_grain": grain,
         "grain_size": count,
         "grain_orientation": np.angle(order) / 6,
-        **_boundaries(mesh, classify(mesh), grain, order),
-        "status": STATUS["done"],
+        **_boundaries(mesh, found, grain, order),
     }
 
 
@@ -181,7 +184,7 @@ def _path(mesh: Mesh, crosses: np.ndarray) -> np.ndarray:
 
 def _grain_order(mesh: Mesh, grain: np.ndarray) -> np.ndarray:
     """Sum of ψ6 over the points of each grain, those on its rim left out unless it has no others; shape (grains,)."""
-    local = psi6(mesh)
+    local = mesh.psi6
     on_rim = np.zeros(len(grain), dtype=bool)
     on_rim[mesh.origin[grain[mesh.origin] != grain[mesh.end]]] = True
     inner, all_ = (
@@ -193,7 +196,7 @@ def _grain_order(mesh: Mesh, grain: np.ndarray) -> np.ndarray:
 
 def _smooth_psi6(mesh: Mesh) -> np.ndarray:
     """ψ6 of each point averaged with its neighbours'."""
-    local = psi6(mesh)
+    local = mesh.psi6
     total, count = local.copy(), 1 + np.bincount(mesh.origin, minlength=len(local))
     np.add.at(total, mesh.origin, local[mesh.end])
     return total / count

@@ -7,22 +7,16 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from skylattice.defects._lattices import per_lattice
-from skylattice.defects.triangulate import Boundary, Mesh, check_boundary, mesh_of, points_arguments
+from skylattice.defects.triangulate import Boundary, Mesh, per_mesh
 from skylattice.errors import SchemaError
-from skylattice.schema import SKYRMION, STATUS
+from skylattice.schema import SKYRMION, VARIABLES
 
+#: Results of :func:`hexatic_order`.
+ORDER = ("hexatic_order", "local_order", "lattice_orientation", "psi6", "orientation")
 #: The correlation of ψ6 is fitted up to the first distance where it falls below this.
 _NOISE = 0.05
 #: A decay slower than this, per bin, is none.
 _FLAT = 1e-9
-
-
-def psi6(mesh: Mesh) -> np.ndarray:
-    """Local bond order ψ6 = mean of exp(6 i θ) over the neighbours, complex, shape (n,)."""
-    from skylattice.kernels.order import local_psi6
-
-    return local_psi6(mesh.origin, mesh.end, mesh.twin, mesh.vector, len(mesh.points))
 
 
 def hexatic_order(positions: xr.Dataset, size: tuple[int, int], *, boundary: Boundary = "periodic") -> xr.Dataset:
@@ -31,8 +25,8 @@ def hexatic_order(positions: xr.Dataset, size: tuple[int, int], *, boundary: Bou
     Parameters
     ----------
     positions
-        ``x`` and ``y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN for a hole, as
-        from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
+        ``skyrmion_x`` and ``skyrmion_y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN
+        for a hole, as from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
     size
         (ny, nx) of the lattice of spins.
     boundary
@@ -48,34 +42,22 @@ def hexatic_order(positions: xr.Dataset, size: tuple[int, int], *, boundary: Bou
     Raises
     ------
     SchemaError
-        For an unknown boundary, or positions without ``x``, ``y`` and ``n_skyrmions``.
+        For an unknown boundary, or positions without ``skyrmion_x``, ``skyrmion_y`` and ``n_skyrmions``.
     """
-    check_boundary(boundary)
-    return per_lattice(
-        _hexatic_order,
-        *points_arguments(positions),
-        ["hexatic_order", "local_order", "lattice_orientation", "psi6", "orientation", "status"],
-        {SKYRMION: positions.sizes[SKYRMION]},
-        size=size,
-        boundary=boundary,
+    return per_mesh(
+        order_of_mesh, positions, ORDER, {SKYRMION: positions.sizes[SKYRMION]}, size=size, boundary=boundary
     )
 
 
-def _hexatic_order(
-    x: np.ndarray, y: np.ndarray, n: np.ndarray, *, size: tuple[int, int], boundary: Boundary
-) -> dict[str, Any]:
-    """Bond order of one lattice, by name."""
-    mesh = mesh_of(x, y, n, size, boundary)
-    if not isinstance(mesh, Mesh):
-        return mesh
-    local = psi6(mesh)
+def order_of_mesh(mesh: Mesh) -> dict[str, Any]:
+    """Bond order of one lattice, by the names of :data:`ORDER`."""
+    local = mesh.psi6
     return {
         "hexatic_order": abs(local.mean()),
         "local_order": abs(local).mean(),
         "lattice_orientation": np.angle(local.mean()) / 6,
         "psi6": abs(local),
         "orientation": np.angle(local) / 6,
-        "status": STATUS["done"],
     }
 
 
@@ -109,30 +91,25 @@ def pair_correlation(positions: xr.Dataset, size: tuple[int, int], *, bin_width:
     n_bins = int(min(size) / 2 / bin_width) if bin_width > 0 else 0
     if n_bins < 1:
         raise SchemaError(f"bin_width: expected a width in (0, {min(size) / 2}] sites, found {bin_width!r}.")
-    correlations = per_lattice(
+    correlations = per_mesh(
         _pair_correlation,
-        *points_arguments(positions),
-        ["pair_correlation", "orientation_correlation", "correlation_length", "status"],
+        positions,
+        ["pair_correlation", "orientation_correlation", "correlation_length"],
         {"distance": n_bins},
         size=size,
         bin_width=bin_width,
         n_bins=n_bins,
     )
     return correlations.assign_coords(
-        distance=("distance", (np.arange(n_bins) + 0.5) * bin_width, {"long_name": "distance", "units": "site"})
+        distance=("distance", (np.arange(n_bins) + 0.5) * bin_width, VARIABLES["distance"].attrs())
     )
 
 
-def _pair_correlation(
-    x: np.ndarray, y: np.ndarray, n: np.ndarray, *, size: tuple[int, int], bin_width: float, n_bins: int
-) -> dict[str, Any]:
+def _pair_correlation(mesh: Mesh, *, bin_width: float, n_bins: int) -> dict[str, Any]:
     """Pair correlations of one lattice, by name."""
     from skylattice.kernels.order import pair_histogram
 
-    mesh = mesh_of(x, y, n, size)
-    if not isinstance(mesh, Mesh):
-        return mesh
-    local = psi6(mesh)
+    local, size, n = mesh.psi6, mesh.size, len(mesh.points)
     count, order = pair_histogram(mesh.points, local, float(size[1]), float(size[0]), bin_width, n_bins)
     rings = np.pi * bin_width**2 * (2 * np.arange(n_bins) + 1)
     independent = 0.5 * n * (n - 1) * rings / (size[0] * size[1])
@@ -142,7 +119,6 @@ def _pair_correlation(
         "pair_correlation": count / independent,
         "orientation_correlation": correlation,
         "correlation_length": _decay_length(count, order / (abs(local) ** 2).mean(), shell / bin_width) * bin_width,
-        "status": STATUS["done"],
     }
 
 

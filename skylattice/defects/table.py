@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice.errors import SchemaError
+from skylattice.schema import whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ def to_table(results: xr.Dataset, dim: str = "skyrmion") -> pd.DataFrame:
     --------
     >>> from skylattice import testing
     >>> to_table(testing.planted_skyrmions().sky.skyrmions())[["D", "B", "charge", "texture"]].values.tolist()
-    [[0.5, 0.125, -1.0, 'neel']]
+    [[0.5, 0.125, -1, 'neel']]
     """
     import pandas as pd
 
@@ -56,7 +57,7 @@ def to_table(results: xr.Dataset, dim: str = "skyrmion") -> pd.DataFrame:
         table[str(name)] = values[place[axis]]
     for name, array in zip(columns, arrays, strict=True):
         table[name] = _spelled(array)[is_entry]
-    return pd.DataFrame(table)
+    return whole_numbers(pd.DataFrame(table))
 
 
 def _spelled(array: xr.DataArray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -9,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
-from skylattice.defects._lattices import per_lattice
+from skylattice.defects._per_lattice import per_lattice
 from skylattice.errors import SchemaError
 from skylattice.schema import SKYRMION, STATUS, require
 
@@ -67,21 +68,16 @@ class Mesh:
         return self.origin[self.following]
 
     @cached_property
+    def psi6(self) -> np.ndarray:
+        """Local bond order ψ6 = mean of exp(6 i θ) over the neighbours of each point, complex, shape (n,)."""
+        from skylattice.kernels.order import local_psi6
+
+        return local_psi6(self.origin, self.end, self.twin, self.vector, len(self.points))
+
+    @cached_property
     def edges(self) -> np.ndarray:
         """One half-edge of each edge, shape (edges,)."""
         return np.flatnonzero((self.twin < 0) | (np.arange(len(self.twin)) < self.twin))
-
-
-def points_arguments(positions: xr.Dataset) -> tuple[list[xr.DataArray], list[tuple[str, ...]]]:
-    """Positions and their number as arguments, with core dims, of :func:`skylattice.defects._lattices.per_lattice`.
-
-    Raises
-    ------
-    SchemaError
-        If ``positions`` has no ``x``, ``y`` and ``n_skyrmions``.
-    """
-    require(positions, ["x", "y", "n_skyrmions"], purpose="an analysis of skyrmion positions")
-    return [positions["x"], positions["y"], positions["n_skyrmions"]], [(SKYRMION,), (SKYRMION,), ()]
 
 
 def check_boundary(boundary: str) -> None:
@@ -163,8 +159,8 @@ def triangulation(positions: xr.Dataset, size: tuple[int, int], *, boundary: Bou
     Parameters
     ----------
     positions
-        ``x`` and ``y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN for a hole, as
-        from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
+        ``skyrmion_x`` and ``skyrmion_y`` in sites, shape ``(..., skyrmion)``, padded with NaN, and ``n_skyrmions``, NaN
+        for a hole, as from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
     size
         (ny, nx) of the lattice of spins.
     boundary
@@ -180,42 +176,83 @@ def triangulation(positions: xr.Dataset, size: tuple[int, int], *, boundary: Bou
     Raises
     ------
     SchemaError
-        For an unknown boundary, or positions without ``x``, ``y`` and ``n_skyrmions``.
+        For an unknown boundary, or positions without ``skyrmion_x``, ``skyrmion_y`` and ``n_skyrmions``.
     """
-    check_boundary(boundary)
     rows = positions.sizes[SKYRMION]
-    return per_lattice(
+    return per_mesh(
         _triangulation,
-        *points_arguments(positions),
-        ["triangles", "n_triangles", "coordination", "status"],
+        positions,
+        ["triangles", "n_triangles", "coordination"],
         {SKYRMION: rows, "triangle": 2 * rows, "corner": 3},
         size=size,
         boundary=boundary,
     )
 
 
-def _triangulation(
-    x: np.ndarray, y: np.ndarray, n: np.ndarray, *, size: tuple[int, int], boundary: Boundary
-) -> dict[str, Any]:
+def _triangulation(mesh: Mesh) -> dict[str, Any]:
     """Triangulation of one lattice, by name."""
-    mesh = mesh_of(x, y, n, size, boundary)
-    if not isinstance(mesh, Mesh):
-        return mesh
-    return {
-        "triangles": mesh.triangles,
-        "n_triangles": len(mesh.triangles),
-        "coordination": mesh.coordination,
-        "status": STATUS["done"],
-    }
+    return {"triangles": mesh.triangles, "n_triangles": len(mesh.triangles), "coordination": mesh.coordination}
 
 
-def mesh_of(
-    x: np.ndarray, y: np.ndarray, n: np.ndarray, size: tuple[int, int], boundary: Boundary = "periodic"
-) -> Mesh | dict[str, Any]:
-    """Mesh of one lattice's padded positions, or the status that says why there is none."""
+def per_mesh(
+    function: Callable[..., Mapping[str, Any]],
+    positions: xr.Dataset,
+    names: Sequence[str],
+    sizes: Mapping[str, int],
+    *,
+    size: tuple[int, int],
+    boundary: Boundary = "periodic",
+    **options: Any,
+) -> xr.Dataset:
+    """Triangulate each lattice of points, call ``function(mesh, **options)``, and collect what it returns by name.
+
+    Parameters
+    ----------
+    function, names, sizes
+        As for :func:`skylattice.defects._per_lattice.per_lattice`. ``status`` is added: done, empty for a hole, skipped
+        for too few points, failed for points without a triangulation.
+    positions
+        ``skyrmion_x``, ``skyrmion_y`` and ``n_skyrmions``.
+    size, boundary
+        As for :func:`triangulate`.
+
+    Raises
+    ------
+    SchemaError
+        For an unknown boundary, or if ``positions`` lacks a variable.
+    """
+    check_boundary(boundary)
+    arguments = ["skyrmion_x", "skyrmion_y", "n_skyrmions"]
+    require(positions, arguments, purpose="an analysis of skyrmion positions")
+    return per_lattice(
+        _on_mesh,
+        [positions[name] for name in arguments],
+        [(SKYRMION,), (SKYRMION,), ()],
+        [*names, "status"],
+        sizes,
+        function=function,
+        size=size,
+        boundary=boundary,
+        keywords=options,
+    )
+
+
+def _on_mesh(
+    x: np.ndarray,
+    y: np.ndarray,
+    n: np.ndarray,
+    *,
+    function: Callable[..., Mapping[str, Any]],
+    size: tuple[int, int],
+    boundary: Boundary,
+    keywords: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What a function finds on the mesh of one lattice's padded positions, or why there is none."""
     if np.isnan(n):
         return {}
     if n > len(x):  # more than the detection had room for
         return {"status": STATUS["failed"]}
     mesh = triangulate(np.column_stack([x, y])[: int(n)], size, boundary)
-    return mesh or {"status": STATUS["skipped" if n < MIN_POINTS else "failed"]}
+    if mesh is None:
+        return {"status": STATUS["skipped" if n < MIN_POINTS else "failed"]}
+    return {**function(mesh, **keywords), "status": STATUS["done"]}

@@ -9,6 +9,10 @@ import xarray as xr
 
 from skylattice.errors import StoreError
 from skylattice.io.guard import explained, local_path, locked
+from skylattice.schema import label_dataset
+
+#: Names that version 0.1 gave to variables of results.
+_RENAMED = {"x": "skyrmion_x", "y": "skyrmion_y", "grain": "skyrmion_grain"}
 
 
 def results_path(path: str | os.PathLike[str]) -> Path:
@@ -46,6 +50,9 @@ def open_results(path: str | os.PathLike[str], group: str) -> xr.Dataset:
 
     target = results_path(path)
     try:
-        return xr.open_zarr(target, group=group, chunks={}, consolidated=False, zarr_format=3)
+        results = xr.open_zarr(target, group=group, chunks={}, consolidated=False, zarr_format=3)
     except (FileNotFoundError, zarr.errors.GroupNotFoundError):
         raise StoreError(f"{target}: has no group {group!r}. Compute it with: skylattice analyse {path}") from None
+    old = [name for name in _RENAMED if name in results.variables and "skyrmion" in results[name].dims]
+    results = results.rename_vars({name: _RENAMED[name] for name in old})
+    return label_dataset(results)

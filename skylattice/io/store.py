@@ -29,6 +29,7 @@ from skylattice.schema import (
     VARIABLES,
     check_coordinate,
     check_values,
+    label_dataset,
 )
 
 if TYPE_CHECKING:
@@ -148,6 +149,8 @@ def _create(group: Any, name: str, dims: tuple[str, ...], shape: tuple[int, ...]
     whole = shape[len(dims) :]
     lattice_wise = bool(core)
     attrs = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in variable.attrs().items()}
+    if dims == GRID_DIMS:
+        attrs["coordinates"] = "T"  # CF: plain xarray and Intake see a coordinate, not one more variable
     return group.create_array(
         name,
         shape=shape,
@@ -333,7 +336,7 @@ def open_ensemble(
     if missing:
         raise StoreError(f"{path}: expected the arrays of an ensemble, found none for {missing}: the store is damaged.")
     shard = ds["spin"].encoding["shards"] or ds["spin"].encoding["chunks"]
-    ds = ds.assign_coords(component=list(COMPONENTS), T=ds["T"].load())
+    ds = label_dataset(ds.assign_coords(component=list(COMPONENTS), T=ds["T"].load()))
     ds = ds.chunk(dict(zip(GRID_DIMS, shard, strict=False)))
     for name in ("D", "B"):
         if not ds.indexes[name].is_monotonic_increasing:

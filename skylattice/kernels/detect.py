@@ -9,11 +9,13 @@ import numpy as np
 from skylattice.kernels._jit import jit
 from skylattice.kernels.phase import background_sign
 from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
+from skylattice.kernels.union_find import root
+from skylattice.schema import TEXTURE
 
 #: Columns of the table that :func:`detect` returns, one row per skyrmion.
 COLUMNS = (
-    "x",
-    "y",
+    "skyrmion_x",
+    "skyrmion_y",
     "n_spins",
     "charge",
     "radius",
@@ -26,22 +28,13 @@ COLUMNS = (
 )
 _X, _Y, _N, _Q, _R, _ELLIPTICITY, _M, _P, _GAMMA, _CORE, _TEXTURE = range(len(COLUMNS))
 
-NEEL, BLOCH, ANTISKYRMION, MIXED = 0, 1, 2, 3
+NEEL, BLOCH, ANTISKYRMION, MIXED = (TEXTURE[name] for name in ("neel", "bloch", "antiskyrmion", "mixed"))
 #: How much less deep than the shallower of two maxima the saddle between them must be to keep them apart.
 SEPARATION = 0.25
 #: Coherence of the in-plane angle below which a texture has no helicity worth naming.
 COHERENT = 0.5
 #: The thesis' rule: at least so many spins below this S_z.
 DUSEK_SPINS, DUSEK_DEPTH = 7, 0.8
-
-
-@jit
-def _root(parent, k):
-    """Representative of k's set, halving the path on the way."""
-    while parent[k] != k:
-        parent[k] = parent[parent[k]]
-        k = parent[k]
-    return k
 
 
 @jit
@@ -81,7 +74,7 @@ def split_region(against, sites, preimages, group, first):
         for v, u in ((y, (x + 1) % nx), (y, (x - 1) % nx), ((y + 1) % ny, x), ((y - 1) % ny, x)):
             if group[v, u] < first:
                 continue
-            other = _root(parent, group[v, u] - first)
+            other = root(parent, group[v, u] - first)
             if basin < 0:
                 basin = other
             elif other != basin:
@@ -101,13 +94,13 @@ def split_region(against, sites, preimages, group, first):
         for v, u in ((y, (x + 1) % nx), (y, (x - 1) % nx), ((y + 1) % ny, x), ((y - 1) % ny, x)):
             if group[v, u] < first or against[v, u] < against[y, x]:
                 continue
-            a, b = _root(parent, group[y, x] - first), _root(parent, group[v, u] - first)
+            a, b = root(parent, group[y, x] - first), root(parent, group[v, u] - first)
             if a != b and (charge[a] == 0 or charge[b] == 0):
                 parent[a] = b
                 charge[b] += charge[a]
     for i in range(n):
         y, x = sites[i] // nx, sites[i] % nx
-        group[y, x] = first + _root(parent, group[y, x] - first)
+        group[y, x] = first + root(parent, group[y, x] - first)
     return first + n_basins
 
 

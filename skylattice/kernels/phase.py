@@ -6,8 +6,10 @@ import numpy as np
 
 from skylattice.kernels._jit import gujit, jit
 from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
+from skylattice.schema import PHASE
 
-EMPTY, FERROMAGNET, SPIRAL, SKYRMION, MIXED = -1, 0, 1, 2, 3
+EMPTY, FERROMAGNET = PHASE["empty"], PHASE["ferromagnet"]
+SPIRAL, SKYRMION, MIXED = PHASE["spiral"], PHASE["skyrmion"], PHASE["mixed"]
 
 #: Spread from which a region is a stripe rather than a skyrmion: that of an ellipse with axes as 1 to 2.4.
 STRIPE = 1.4
@@ -29,7 +31,7 @@ def background_sign(spin, field):
 
 
 @jit
-def classify(spin, field):
+def phase_of_lattice(spin, field):
     """The phase of one lattice of float64 spins, shape (y, x, 3), in the field along z."""
     ny, nx, _ = spin.shape
     background = background_sign(spin, field)
@@ -61,9 +63,9 @@ def classify(spin, field):
 
 @gujit(["(float32[:,:,:], float64, int8[:])", "(float64[:,:,:], float64, int8[:])"], "(y,x,c),()->()")
 def phase(spin, field, out):
-    """Flag of :func:`classify`; -1 for a hole, or a lattice with a NaN."""
+    """Flag of :func:`phase_of_lattice`; -1 for a hole, or a lattice with a NaN."""
     if np.isnan(spin[0, 0, 0]):
         out[0] = EMPTY
         return
     wide = spin.astype(np.float64)
-    out[0] = EMPTY if np.isnan(wide).any() else classify(wide, field)
+    out[0] = EMPTY if np.isnan(wide).any() else phase_of_lattice(wide, field)

@@ -12,6 +12,7 @@ import xarray as xr
 from skylattice.arrays import spin_dataset
 from skylattice.errors import ModelError, SchemaError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.kernels.rotation import turn_spins
 from skylattice.latent.prior import LatentSet
 from skylattice.schema import SPIN_DIMS, require
 
@@ -149,7 +150,7 @@ def generate(
     if target.dmi != network.spec.dmi:
         raise ModelError(f"generate: the model was trained on the {network.spec.dmi} DMI, not on the {target.dmi} one.")
     if target.handedness != network.spec.handedness:
-        spin = spin * np.array([-1, -1, 1], dtype=np.float32)
+        spin = turn_spins(spin, 2)
     if relax:
         from skylattice.latent.relax import quench, quench_schedule
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.schema import COMPONENT, SITE_DIMS, SPIN_DIMS, check_spin
+from skylattice.kernels.rotation import rotate_lattices, turn_spins
+from skylattice.schema import SITE_DIMS, SPIN_DIMS, check_spin
 
 
 def to_handedness(ds: xr.Dataset, handedness: int, *, spin: str = "spin") -> xr.Dataset:
@@ -47,7 +49,7 @@ def to_handedness(ds: xr.Dataset, handedness: int, *, spin: str = "spin") -> xr.
     target = hamiltonian.with_handedness(handedness)
     if target == hamiltonian:
         return ds.copy(deep=False)
-    turned = _turn_spins(ds[spin], 2)
+    turned = _map_lattices(turn_spins, ds[spin], quarters=2)
     return ds.assign({spin: turned}).assign_attrs(target.to_attrs())
 
 
@@ -81,9 +83,8 @@ def rotate90(ds: xr.Dataset, k: int = 1, *, spin: str = "spin") -> xr.Dataset:
     5
     """
     check_spin(ds[spin])
-    rotated = _turn_spins(ds[spin], k * Hamiltonian.from_attrs(ds.attrs).rotation_sign)
-    for _ in range(k % 4):
-        rotated = rotated.rename(y="x", x="y").isel(x=slice(None, None, -1))
+    sign = Hamiltonian.from_attrs(ds.attrs).rotation_sign
+    rotated = _map_lattices(rotate_lattices, ds[spin], swap=k % 2 == 1, quarters=k, rotation_sign=sign)
     return _replace_sites(ds, spin, rotated)
 
 
@@ -115,32 +116,28 @@ def roll(ds: xr.Dataset, *, y: int = 0, x: int = 0, spin: str = "spin") -> xr.Da
     True
     """
     check_spin(ds[spin])
-    shifted = xr.apply_ufunc(
-        np.roll,
-        ds[spin],
-        input_core_dims=[SPIN_DIMS],
-        output_core_dims=[SPIN_DIMS],
-        kwargs={"shift": (y, x), "axis": (-3, -2)},
-        dask="parallelized",
-        output_dtypes=[ds[spin].dtype],
-        keep_attrs=True,
-    )
+    shifted = _map_lattices(np.roll, ds[spin], shift=(y, x), axis=(-3, -2))
     return _replace_sites(ds, spin, shifted)
 
 
-def _turn_spins(spin: xr.DataArray, quarters: int) -> xr.DataArray:
-    """Spins turned about z by quarter turns; the sites stay."""
-    order, signs = {
-        0: ([0, 1, 2], [1, 1, 1]),
-        1: ([1, 0, 2], [-1, 1, 1]),
-        2: ([0, 1, 2], [-1, -1, 1]),
-        3: ([1, 0, 2], [1, -1, 1]),
-    }[quarters % 4]
-    sign: Any = xr.DataArray(np.array(signs, dtype=spin.dtype), dims=COMPONENT)
-    turned = spin.drop_vars(COMPONENT, errors="ignore").isel({COMPONENT: order}) * sign
-    return turned.assign_coords({name: spin[name] for name in (COMPONENT,) if name in spin.coords}).assign_attrs(
-        spin.attrs
-    )
+def _map_lattices(
+    function: Callable[..., np.ndarray], spin: xr.DataArray, *, swap: bool = False, **options: Any
+) -> xr.DataArray:
+    """Apply a function of arrays ``(..., y, x, 3)``; ``swap`` for one that exchanges the lengths of y and x."""
+    ny, nx = (spin.sizes[dim] for dim in SITE_DIMS)
+    sizes = dict(zip(SPIN_DIMS, (nx, ny, 3) if swap else (ny, nx, 3), strict=True))
+    return xr.apply_ufunc(
+        function,
+        spin,
+        input_core_dims=[SPIN_DIMS],
+        output_core_dims=[SPIN_DIMS],
+        exclude_dims=set(SITE_DIMS),
+        kwargs=options,
+        dask="parallelized",
+        output_dtypes=[spin.dtype],
+        dask_gufunc_kwargs={"output_sizes": {dim: sizes[dim] for dim in SITE_DIMS}},
+        keep_attrs=True,
+    ).transpose(*spin.dims)
 
 
 def _replace_sites(ds: xr.Dataset, spin: str, moved: xr.DataArray) -> xr.Dataset:

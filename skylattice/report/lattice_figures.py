@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
-from skylattice.defects.classify import Defects, classify
+from skylattice.defects.classify import Defects, find_defects
 from skylattice.defects.detect import Rule, ample_capacity, skyrmions
 from skylattice.defects.grains import find_grains
 from skylattice.defects.triangulate import Boundary, Mesh, triangulate
@@ -79,13 +79,13 @@ def lattice_figure(
     size = (spin.sizes["y"], spin.sizes["x"])
     found = skyrmions(spin, xr.DataArray(B).squeeze(drop=True), rule=rule, max_skyrmions=ample_capacity(size))
     n = 0 if np.isnan(found["n_skyrmions"]) else int(found["n_skyrmions"])
-    points = np.column_stack([found["x"].values[:n], found["y"].values[:n]])
+    points = np.column_stack([found["skyrmion_x"].values[:n], found["skyrmion_y"].values[:n]])
     mesh = triangulate(points, size, boundary)
 
     traces = [_spins(go, spin)]
     text = f"{n} skyrmions, no triangulation"
     if mesh is not None:
-        defects = classify(mesh)
+        defects = find_defects(mesh)
         text = f"{n} skyrmions, {defects.is_defect.sum()} defects"
         traces += [_mesh(go, mesh)] if "mesh" in layers else []
         traces += _grains(go, mesh) if "grains" in layers else []

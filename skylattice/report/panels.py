@@ -64,7 +64,7 @@ def mesh_of_lattice(spin: xr.DataArray, B: float) -> Mesh | None:
     """Periodic triangulation of the skyrmions of one lattice (y, x, component); None for too few."""
     found = skyrmions(spin, B, max_skyrmions=ample_capacity((spin.sizes["y"], spin.sizes["x"]))).compute()
     n = int(np.nan_to_num(found["n_skyrmions"].item()))
-    points = np.column_stack([found["x"].values[:n], found["y"].values[:n]])
+    points = np.column_stack([found["skyrmion_x"].values[:n], found["skyrmion_y"].values[:n]])
     return triangulate(points, (spin.sizes["y"], spin.sizes["x"]))
 
 

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from skylattice.arrays import field, known_hamiltonian, lattices
+from skylattice.defects.of_spins import of_spins
+from skylattice.defects.skyrmion_lattice import skyrmion_lattice
 from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.guard import local_path
 from skylattice.io.results import write_results
 from skylattice.io.store import open_ensemble
+from skylattice.observables.magnetization import magnetization
+from skylattice.observables.phase import phase
+from skylattice.observables.scalars import observables, qc
+from skylattice.observables.topology import topological_charge
 from skylattice.progress import run_tasks
-from skylattice.schema import GRID_DIMS, STATUS, VARIABLES
+from skylattice.schema import COMPONENTS, GRID_DIMS, STATUS, VARIABLES, label, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,11 +62,7 @@ def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr
 
 def _analyse_point(ds: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Scalars and defects of a few lattices, eager; with the defects, order and grains."""
-    found, size = skyrmions(ds["spin"], field(ds)), (ds.sizes["y"], ds.sizes["x"])
-    parts = [of_positions(found, size) for of_positions in (defects, hexatic_order, grains)]
-    parts = [parts[0], *(part.drop_vars("status") for part in parts[1:])]
-    merged = xr.merge([with_status(found, parts[0]), *parts[1:]], compat="override", join="exact")
-    return _scalars(ds), merged.assign_attrs(found.attrs)
+    return _scalars(ds), of_spins(skyrmion_lattice, ds["spin"], field(ds))
 
 
 def _scalars(ds: xr.Dataset) -> xr.Dataset:
@@ -89,7 +92,7 @@ def _assemble(ds: xr.Dataset, points: np.ndarray, parts: list[xr.Dataset], hole:
     return xr.Dataset(variables, {name: ds[name] for name in (*GRID_DIMS, "T")}, attrs)
 
 
-def to_table(results: xr.Dataset) -> pd.DataFrame:
+def scalar_table(results: xr.Dataset) -> pd.DataFrame:
     """Tidy :class:`pandas.DataFrame` of scalars: one row per lattice that is done, flags by name.
 
     Columns are in the order of the schema, whatever order a store gives them.
@@ -103,11 +106,11 @@ def to_table(results: xr.Dataset) -> pd.DataFrame:
             names = str(results[name].attrs["flag_meanings"]).split()
             values = [int(value) for value in results[name].attrs["flag_values"]]
             frame[name] = frame[name].map(dict(zip(values, names, strict=True)))
-    return frame
+    return whole_numbers(frame)
 
 
 def write_table(results: xr.Dataset, path: str | os.PathLike[str]) -> int:
-    """Write :func:`to_table` as CSV or Parquet, by the ending of ``path``; returns the number of rows.
+    """Write :func:`scalar_table` as CSV or Parquet, by the ending of ``path``; returns the number of rows.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def write_table(results: xr.Dataset, path: str | os.PathLike[str]) -> int:
     MissingExtraError
         If Parquet is asked for without pyarrow.
     """
-    frame = to_table(results)
+    frame = scalar_table(results)
     ending = Path(path).suffix
     if ending == ".csv":
         frame.to_csv(path, index=False)

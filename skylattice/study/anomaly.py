@@ -49,7 +49,7 @@ def anomaly_scores(spins: xr.Dataset, output: xr.DataArray, training: np.ndarray
         maps["pca"] = _pca_error(lattices.values, training)
     tables = []
     for k in range(len(lattices)):
-        x, y, z = (found[name].values[k] for name in ("x", "y", "coordination"))
+        x, y, z = (found[name].values[k] for name in ("skyrmion_x", "skyrmion_y", "coordination"))
         seen = np.isfinite(x) & np.isfinite(z)
         if not seen.any():
             continue

@@ -307,7 +307,7 @@ def in_batches(lattices: xr.Dataset) -> xr.Dataset:
 def _evaluate(ensemble: Ensemble, grid: xr.Dataset, model: Any, wanted: np.ndarray) -> xr.Dataset:
     """Latents and errors of the wanted lattices on the grid, NaN elsewhere."""
     lattices = in_batches(lattices_at(grid, wanted))
-    computed = lattices.sky.encode(model).assign(lattices.sky.reconstruction(model)[list(_ERRORS)]).compute()
+    computed = lattices.sky.encode(model).assign(lattices.sky.reconstruction_error(model)[list(_ERRORS)]).compute()
     shape = [grid.sizes[dim] for dim in GRID_DIMS]
     result = {}
     for name, array in computed.data_vars.items():

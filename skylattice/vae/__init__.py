@@ -1,7 +1,7 @@
 """Variational autoencoders of skyrmion lattices: build, train, save, load.
 
 Inference over whole ensembles is on the accessor: ``ds.sky.encode(model)``, ``ds.sky.reconstruct(model)``,
-``ds.sky.reconstruction(model)``. Keras is imported by the first call that needs it.
+``ds.sky.reconstruction_error(model)``. Keras is imported by the first call that needs it.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice.errors import ModelError
+from skylattice.kernels.rotation import rotate_lattices
 from skylattice.schema import SPIN_DIMS, STATUS, check_spin, require
 from skylattice.vae._keras import keras
 
@@ -36,13 +37,7 @@ def transform_lattice(
     -------
     A new array; energy and topological charge are those of ``spin``.
     """
-    moved = np.roll(spin, shift, axis=(0, 1))
-    turns = quarter_turns % 4
-    moved = np.rot90(moved, -turns, axes=(0, 1))  # rows go up along y: numpy's counter-clockwise is ours clockwise
-    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[turns]
-    sine *= rotation_sign
-    x, y, z = moved[..., 0], moved[..., 1], moved[..., 2]
-    return np.stack([cosine * x - sine * y, sine * x + cosine * y, z], axis=-1)
+    return rotate_lattices(np.roll(spin, shift, axis=(0, 1)), quarter_turns, rotation_sign)
 
 
 @dataclass(frozen=True)

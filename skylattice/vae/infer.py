@@ -23,6 +23,7 @@ import xarray as xr
 
 from skylattice.errors import MissingExtraError, ModelError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.kernels.rotation import turn_spins
 from skylattice.schema import COMPONENT, SITE_DIMS, SPIN_DIMS, VARIABLES, check_spin, label
 from skylattice.vae import artifact
 from skylattice.vae.spec import ModelSpec
@@ -161,7 +162,7 @@ def reconstruct(
     return output.assign_attrs(_provenance(reference, hamiltonian, turn))
 
 
-def reconstruction(
+def reconstruction_error(
     spin: xr.DataArray,
     model: VAE | str | os.PathLike[str],
     hamiltonian: Hamiltonian,
@@ -182,7 +183,7 @@ def reconstruction(
     --------
     >>> from skylattice import Hamiltonian, testing
     >>> ds = testing.planted_skyrmions([(10, 10)], size=20)
-    >>> errors = reconstruction(ds.spin, "periodic", Hamiltonian(), D=ds.D, B=ds.B)
+    >>> errors = reconstruction_error(ds.spin, "periodic", Hamiltonian(), D=ds.D, B=ds.B)
     >>> sorted(errors.data_vars)
     ['cos_theta_difference', 'energy_difference', 'mse', 'squared_error']
     """
@@ -306,18 +307,13 @@ def run_block(
     # The first site tells most holes without reading them through.
     present = np.flatnonzero(~np.isnan(lattices[:, 0, 0, 0]))
     present = present[~np.isnan(lattices[present]).any(axis=(1, 2, 3))] if len(present) else present
-    sign = np.array([-1, -1, 1], dtype=np.float32) if turn else None
     start = 0
     while start < len(present):
         n = _batch_size(len(present) - start, sites=spin.shape[-3] * spin.shape[-2])
         chosen = present[start : start + n]
         batch = lattices[chosen].astype(np.float32)
-        if sign is not None:
-            batch *= sign
-        result = _predict(reference, task, batch, flat[chosen])
-        if sign is not None and task == "reconstruct":
-            result = result * sign
-        output[chosen] = result
+        result = _predict(reference, task, turn_spins(batch, 2) if turn else batch, flat[chosen])
+        output[chosen] = turn_spins(result, 2) if turn and task == "reconstruct" else result
         start += n
     return output.reshape(*leading, *shape)
 

@@ -197,7 +197,7 @@ def test_numbers__are_the_same_with_and_without_results(full, tmp_path, monkeypa
 def test_skyrmion_table__has_one_row_per_skyrmion(full):
     frame = services.skyrmion_table("full", POINT)
     assert len(frame) == services.lattice_numbers("full", POINT)["n_skyrmions"]
-    assert {"x", "y", "coordination", "charge"} <= set(frame)
+    assert {"skyrmion_x", "skyrmion_y", "coordination", "charge"} <= set(frame)
 
 
 def test_spin_files__hold_the_spins(full):

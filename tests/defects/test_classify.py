@@ -9,8 +9,8 @@ from lattices import annealed
 from test_triangulate import integer_points, positions, random_points
 
 from skylattice import schema, testing
-from skylattice.defects.classify import classify, defects
-from skylattice.defects.lattice import of_spins
+from skylattice.defects.classify import defects, find_defects
+from skylattice.defects.of_spins import of_spins
 from skylattice.defects.triangulate import triangulate
 from skylattice.errors import SchemaError
 
@@ -73,7 +73,7 @@ def test_noise__leaves_a_perfect_lattice_and_planted_pairs_alone(seed):
 def test_charges__balance_on_any_torus(seed, n, whole):
     size = (40, 50)
     mesh = triangulate((integer_points if whole else random_points)(seed, n, size), size)
-    found = classify(mesh)
+    found = find_defects(mesh)
     surplus = 6 - mesh.coordination
     assert surplus.sum() == found.core_charge.sum() == 0
     np.testing.assert_array_equal(found.core > 0, surplus != 0)
@@ -90,7 +90,7 @@ def test_burgers__of_a_glide_pair_are_opposite_lattice_vectors(steps):
     """The sign is that of the displacement gathered on a counter-clockwise way around the core."""
     points, size, a = glide_pair(steps)
     mesh = triangulate(points, size)
-    found = classify(mesh)
+    found = find_defects(mesh)
     assert found.is_dislocation.sum() == 2
     from_start_to_stop = np.argsort(found.centres(mesh)[:, 0])
     np.testing.assert_allclose(found.burgers[from_start_to_stop], [(-a, 0), (a, 0)], atol=0.06 * a)
@@ -99,7 +99,7 @@ def test_burgers__of_a_glide_pair_are_opposite_lattice_vectors(steps):
 def test_burgers__turn_with_the_lattice():
     points, size, a = glide_pair()
     turned = np.column_stack([(size[0] - points[:, 1]) % size[0], points[:, 0]])
-    found = classify(triangulate(turned, size[::-1]))
+    found = find_defects(triangulate(turned, size[::-1]))
     np.testing.assert_allclose(found.burgers[np.argsort(found.burgers[:, 1])], [(0, -a), (0, a)], atol=0.06 * a)
 
 
@@ -110,7 +110,7 @@ def test_burgers__follow_the_glide_direction(direction):
     a = size[1] / 16
     b = a * np.array([np.cos(np.radians(direction)), np.sin(np.radians(direction))])
     start = np.array([8.2 * a, 7.3 * a]) - 2 * b
-    found = classify(triangulate(testing.with_dislocations(points, size, start, start + 4 * b, b), size))
+    found = find_defects(triangulate(testing.with_dislocations(points, size, start, start + 4 * b, b), size))
     assert found.is_dislocation.sum() == 2
     order = np.argsort(found.burgers @ b)
     np.testing.assert_allclose(found.burgers[order], [-b, b], atol=0.1 * a)
@@ -125,7 +125,7 @@ def test_burgers__sum_to_zero_on_the_torus(seed):
     for row in (4.5, 12.5, 19.5):
         start = np.array([rng.uniform(0, 20) * a, row * size[0] / 24])
         points = testing.with_dislocations(points, size, start, start + np.array([rng.integers(4, 9) * a, 0]), (a, 0))
-    found = classify(triangulate(points, size))
+    found = find_defects(triangulate(points, size))
     assert found.is_dislocation.sum() >= 6
     basis = np.array([[a, 0], [a / 2, size[0] / 24]])
     steps = found.burgers[found.is_dislocation] @ np.linalg.inv(basis)
@@ -152,7 +152,7 @@ def test_wide_pair__across_an_edge_is_one_dislocation():
     wide = 0
     for _ in range(60):
         mesh = triangulate(rng.uniform(size=(60, 2)) * 40, (40, 40))
-        found = classify(mesh)
+        found = find_defects(mesh)
         for k in np.flatnonzero(found.core_charge == 0) + 1:
             members = np.flatnonzero(found.core == k)
             joined = np.isin(mesh.origin, members) & np.isin(mesh.end, members)
@@ -179,7 +179,9 @@ def test_open__counts_the_hull_only_on_request():
     assert with_hull.n_defects > without.n_defects
     z, n = with_hull.coordination.values.ravel(), int(with_hull.n_skyrmions.item())
     hull = triangulate(
-        np.column_stack([with_hull.x.values.ravel()[:n], with_hull.y.values.ravel()[:n]]), (145, 144), "open"
+        np.column_stack([with_hull[f"skyrmion_{c}"].values.ravel()[:n] for c in "xy"]),
+        (145, 144),
+        "open",
     ).on_hull.sum()
     assert (6 - z[:n]).sum() == 2 * hull + 6
     assert with_hull.n_defects == (z[:n] != 6).sum()
@@ -191,7 +193,7 @@ def test_centres__follow_the_points_around_the_torus(seed, shift):
     points = np.random.default_rng(seed).uniform(0, period, size=(40, 2))
     moved = np.minimum((points + shift) % period, np.nextafter(period, 0))
     before, after = (
-        classify(mesh).centres(mesh) for mesh in (triangulate(points, (50, 60)), triangulate(moved, (50, 60)))
+        find_defects(mesh).centres(mesh) for mesh in (triangulate(points, (50, 60)), triangulate(moved, (50, 60)))
     )
     assert len(before) == len(after)
     apart = after[:, None] - (before + shift)[None]

@@ -95,7 +95,7 @@ def test_dusek_rule__counts_spins_and_wraps_clusters():
     result = testing.dataset(spin).sky.skyrmions(rule="dusek2023").squeeze()
     assert result.n_skyrmions == 1
     assert result.n_spins[0] == 7
-    np.testing.assert_allclose([result.x[0], result.y[0]], [0, 16 - 2 / 7], atol=1e-9)
+    np.testing.assert_allclose([result.skyrmion_x[0], result.skyrmion_y[0]], [0, 16 - 2 / 7], atol=1e-9)
 
 
 # Places and sizes
@@ -104,11 +104,11 @@ def test_dusek_rule__counts_spins_and_wraps_clusters():
 @given(st.floats(0, 48), st.floats(0, 40))
 def test_centre__is_found_within_a_fiftieth_of_a_site(x, y):
     ds = testing.planted_skyrmions([(x, y)], radius=6, size=(40, 48))
-    dx = (found(ds, "x")[0] - x + 24) % 48 - 24
-    dy = (found(ds, "y")[0] - y + 20) % 40 - 20
+    dx = (found(ds, "skyrmion_x")[0] - x + 24) % 48 - 24
+    dy = (found(ds, "skyrmion_y")[0] - y + 20) % 40 - 20
     assert np.hypot(dx, dy) < 0.02
-    assert 0 <= found(ds, "x")[0] < 48
-    assert 0 <= found(ds, "y")[0] < 40
+    assert 0 <= found(ds, "skyrmion_x")[0] < 48
+    assert 0 <= found(ds, "skyrmion_y")[0] < 40
 
 
 @given(st.integers(0, 47), st.integers(0, 47), st.booleans())
@@ -119,8 +119,14 @@ def test_skyrmions__move_with_the_lattice(dx, dy, dusek):
 
     def rows(result, shift_x, shift_y):
         frame = result.squeeze().sky.to_table()
-        frame["x"], frame["y"] = ((frame[k] + s + 1e-6) % 48 for k, s in (("x", shift_x), ("y", shift_y)))
-        return frame.drop(columns=["skyrmion", "texture"]).round(4).sort_values(["x", "y"]).to_numpy(dtype=float)
+        for name, shift in (("skyrmion_x", shift_x), ("skyrmion_y", shift_y)):
+            frame[name] = (frame[name] + shift + 1e-6) % 48
+        return (
+            frame.drop(columns=["skyrmion", "texture"])
+            .round(4)
+            .sort_values(["skyrmion_x", "skyrmion_y"])
+            .to_numpy(dtype=float)
+        )
 
     np.testing.assert_allclose(rows(first, dx, dy), rows(second, 0, 0), atol=2e-3)
 
@@ -129,7 +135,7 @@ def test_skyrmions__stay_when_spins_and_field_flip():
     ds = annealed(0.6, 0.4)
     first = ds.sky.skyrmions()
     second = skyrmions(flip(ds.spin), -ds.B)
-    for name in ("x", "y", "n_spins", "charge", "radius", "ellipticity"):
+    for name in ("skyrmion_x", "skyrmion_y", "n_spins", "charge", "radius", "ellipticity"):
         np.testing.assert_allclose(first[name], second[name], atol=1e-3)
     np.testing.assert_allclose(first.polarity, -second.polarity)
     np.testing.assert_allclose(first.vorticity, -second.vorticity)
@@ -219,7 +225,7 @@ def test_touching_skyrmions__are_cut_apart():
     assert ds.sky.topological_charge().round() == -2
     assert n_regions(ds.spin.values[0, 0, 0, ..., 2] < 0) == 1
     assert found(ds, "charge").tolist() == [-1, -1]
-    measured = sorted(zip(found(ds, "x"), found(ds, "y"), strict=True))
+    measured = sorted(zip(found(ds, "skyrmion_x"), found(ds, "skyrmion_y"), strict=True))
     np.testing.assert_allclose(measured, [(20, 20), (33, 20)], atol=0.1)
 
 
@@ -240,7 +246,7 @@ def test_no_skyrmions__is_a_result():
     assert result.n_skyrmions == 0
     assert result.unexplained_charge == 0
     assert result.status == schema.STATUS["done"]
-    assert np.isnan(result.x).all()
+    assert np.isnan(result.skyrmion_x).all()
 
 
 def test_all_spins_down__is_one_reversed_object_without_charge():
@@ -287,8 +293,8 @@ def test_overflow__of_the_default_flags_the_lattice_and_leaves_the_others_alone(
         result = ds.sky.defects()
     assert result.status.squeeze().values.tolist() == [schema.STATUS["failed"], schema.STATUS["skipped"]]
     assert result.n_skyrmions.values.squeeze()[0] > 16
-    assert result.x[0, 0, 0].isnull().all()
-    assert result.x[0, 0, 1].notnull().sum() == 1
+    assert result.skyrmion_x[0, 0, 0].isnull().all()
+    assert result.skyrmion_x[0, 0, 1].notnull().sum() == 1
     assert (result.unexplained_charge == 0).all()
 
 
@@ -310,5 +316,5 @@ def test_skyrmions__take_any_leading_dims():
     ds = testing.hexagonal_ensemble(4, 4, 10)
     whole = ds.sky.skyrmions()
     one = skyrmions(ds.spin[0, 0, 2], 0.1)
-    np.testing.assert_array_equal(one.x, whole.x[0, 0, 2])
+    np.testing.assert_array_equal(one.skyrmion_x, whole.skyrmion_x[0, 0, 2])
     assert one.n_skyrmions.dims == ()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_triangulate import positions, random_points
 
 from skylattice import schema, testing
-from skylattice.defects.classify import classify
+from skylattice.defects.classify import find_defects
 from skylattice.defects.grains import find_grains, grains
 from skylattice.defects.triangulate import triangulate
 from skylattice.errors import SchemaError
@@ -31,7 +31,7 @@ def test_grains__of_a_bicrystal(p, q):
 
 def test_grains__are_the_two_halves_of_a_bicrystal():
     points, size, _ = testing.bicrystal_points(4, 3)
-    grain = grains(positions(points), size).grain.values
+    grain = grains(positions(points), size).skyrmion_grain.values
     depth = size[0] / 4 - abs(points[:, 1] % (size[0] / 2) - size[0] / 4)
     inner, upper = depth > 15, points[:, 1] > size[0] / 2
     assert len(set(grain[inner & upper])) == len(set(grain[inner & ~upper])) == 1
@@ -87,7 +87,7 @@ def test_boundary__between_three_grains_has_every_side():
     assert (pairs[:, 0] < pairs[:, 1]).all()
     assert (result.boundary_length.values[: len(pairs)] > 0).all()
     on_boundary = np.nansum(result.boundary_dislocations)
-    assert on_boundary <= classify(mesh).is_dislocation.sum()
+    assert on_boundary <= find_defects(mesh).is_dislocation.sum()
 
 
 def test_grains__of_too_few_skyrmions_are_skipped():

@@ -40,7 +40,7 @@ def test_large_run__is_a_lattice_of_neel_skyrmions_of_handedness_minus_one(large
 def test_small_run__gives_both_rules_the_same_skyrmions():
     ds = xr.open_dataset(RUN, engine="uppasd")
     ours, thesis = (ds.sky.defects(rule=rule).sky.to_table() for rule in ("charge", "dusek2023"))
-    apart = ours[["x", "y"]].to_numpy()[:, None] - thesis[["x", "y"]].to_numpy()
+    apart = ours[["skyrmion_x", "skyrmion_y"]].to_numpy()[:, None] - thesis[["skyrmion_x", "skyrmion_y"]].to_numpy()
     apart = np.hypot(*(apart - 64 * np.round(apart / 64)).transpose(2, 0, 1))
     same = apart.argmin(axis=1)
     assert sorted(same) == list(range(20))

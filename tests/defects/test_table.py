@@ -15,7 +15,7 @@ def test_table__has_a_row_for_each_skyrmion():
     assert list(frame.columns[:4]) == ["D", "B", "realization", "skyrmion"]
     assert set(frame.texture) == {"neel"}
     one = frame[(frame.realization == 2) & (frame.skyrmion == 7)].iloc[0]
-    assert one.x == result.x[0, 0, 2, 7]
+    assert one.skyrmion_x == result.skyrmion_x[0, 0, 2, 7]
     assert one.coordination == result.coordination[0, 0, 2, 7]
 
 

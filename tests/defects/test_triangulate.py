@@ -27,7 +27,11 @@ def integer_points(seed, n, size):
 def positions(points):
     """Points of one lattice as the analyses take them."""
     return xr.Dataset(
-        {"x": ("skyrmion", points[:, 0]), "y": ("skyrmion", points[:, 1]), "n_skyrmions": float(len(points))}
+        {
+            "skyrmion_x": ("skyrmion", points[:, 0]),
+            "skyrmion_y": ("skyrmion", points[:, 1]),
+            "n_skyrmions": float(len(points)),
+        }
     )
 
 
@@ -205,4 +209,4 @@ def test_triangulation__names_an_unknown_boundary():
 
 def test_triangulation__names_what_positions_lack():
     with pytest.raises(SchemaError, match="n_skyrmions"):
-        triangulation(xr.Dataset({"x": ("skyrmion", [1.0]), "y": ("skyrmion", [1.0])}), (9, 9))
+        triangulation(xr.Dataset({"skyrmion_x": ("skyrmion", [1.0]), "skyrmion_y": ("skyrmion", [1.0])}), (9, 9))

@@ -72,7 +72,7 @@ def test_real_run__follows_the_schema():
     assert ds.spin.dtype == np.float32
     check_spin(ds.spin)
     check_values(ds.spin.values, where="spin", tolerance=1e-6)
-    assert ds.D.attrs["units"] == "J"
+    assert ds.D.attrs["in_units_of"] == "J"
     assert ds.attrs["boundary"] == "periodic"
     assert ds.attrs["source"] == "N64_D0.50_B0.125_s12/restart.skx.out"
     assert (ds.attrs["software"], ds.attrs["tseed"], ds.attrs["iteration"]) == ("UppASD", 12, -1)

@@ -93,7 +93,7 @@ def test_report__names_a_model_that_is_not_there(store, tmp_path):
 def test_evaluation__errors_are_the_accessors(store, models):
     ensemble = open_lattices(store)
     record = evaluate_model(ensemble, models[0])
-    expected = ensemble.ds.sky.reconstruction(models[0]).mse.compute()
+    expected = ensemble.ds.sky.reconstruction_error(models[0]).mse.compute()
     np.testing.assert_allclose(record.frame["mse"], expected, rtol=1e-5)
     assert (record.frame["part"] == "both").all()
     assert open_results(store, "models/first")["mu"].dims == ("D", "B", "realization", "latent")

@@ -10,7 +10,7 @@ from skylattice import Hamiltonian, open_ensemble, testing
 from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.results import open_results
 from skylattice.io.store import Layout, create_store, write_point
-from skylattice.study.analysis import analyse_store, to_table, write_table
+from skylattice.study.analysis import analyse_store, scalar_table, write_table
 
 CENTRES = [(14 * i + 7 * (j % 2), 12 * j) for j in range(4) for i in range(4)]
 
@@ -58,7 +58,7 @@ def test_analysis__keeps_holes(store):
 
 
 def test_table__has_a_row_for_each_lattice_that_is_done(store, tmp_path):
-    frame = to_table(analyse_store(store, progress=False))
+    frame = scalar_table(analyse_store(store, progress=False))
     assert len(frame) == 1
     row = frame.iloc[0]
     assert (row.D, row.B, row.realization, row.phase, row.status) == (0.5, 0.1, 0, "skyrmion", "done")

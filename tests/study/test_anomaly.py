@@ -16,7 +16,7 @@ def scores():
     for k in range(3):
         z = found.coordination.values[k]
         for j in np.flatnonzero(np.isfinite(z) & (z != 6)):
-            near = np.hypot(x - found.x.values[k, j], y - found.y.values[k, j]) < 4
+            near = np.hypot(x - found.skyrmion_x.values[k, j], y - found.skyrmion_y.values[k, j]) < 4
             output.values[k][near] = [1.0, 0.0, 0.0]
     return anomaly_scores(ds, output, ds.spin.values[:1])
 

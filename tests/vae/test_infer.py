@@ -48,9 +48,9 @@ def test_reconstruct__keeps_coordinates_and_follows_the_schema(ensemble, tiny_mo
 def test_inference__is_the_same_for_any_chunking(ensemble, model_folder, chunks):
     with raise_if_computes():
         chunked = ensemble.chunk(chunks)
-        lazy = chunked.sky.reconstruction(model_folder), chunked.sky.encode(model_folder)
+        lazy = chunked.sky.reconstruction_error(model_folder), chunked.sky.encode(model_folder)
     lazy = dask.compute(*lazy, scheduler="threads")
-    eager = ensemble.sky.reconstruction(model_folder), ensemble.sky.encode(model_folder)
+    eager = ensemble.sky.reconstruction_error(model_folder), ensemble.sky.encode(model_folder)
     for result, expected in zip(lazy, eager, strict=True):
         xr.testing.assert_allclose(result, expected, **TOLERANCE)
 
@@ -90,7 +90,7 @@ def test_inference__holes_stay_holes_and_are_not_computed(ensemble, tiny_model, 
     batches = []
     predict = infer._predict
     monkeypatch.setattr(infer, "_predict", lambda *a: batches.append(len(a[2])) or predict(*a))
-    result = ensemble.sky.reconstruction(tiny_model)
+    result = ensemble.sky.reconstruction_error(tiny_model)
     is_hole = ensemble.status == 0
     for name in ("mse", "energy_difference", "cos_theta_difference"):
         np.testing.assert_array_equal(np.isnan(result[name]), is_hole)
@@ -107,7 +107,7 @@ def test_inference__a_lattice_with_one_nan_spin_becomes_nan_alone(ensemble, tiny
 
 
 def test_reconstruction__matches_its_definition(ensemble, tiny_model):
-    result = ensemble.sky.reconstruction(tiny_model)
+    result = ensemble.sky.reconstruction_error(tiny_model)
     output = ensemble.sky.reconstruct(tiny_model)
     squared = ((output.spin - ensemble.spin) ** 2).sum("component", skipna=False)
     np.testing.assert_allclose(result.squared_error, squared, **TOLERANCE)
@@ -120,7 +120,7 @@ def test_reconstruction__matches_its_definition(ensemble, tiny_model):
 
 def test_reconstruction__of_a_perfect_model_is_zero(ensemble, tiny_model, monkeypatch):
     monkeypatch.setattr(infer, "_predict", lambda reference, task, spin, parameters: spin)
-    result = ensemble.isel(D=0).sky.reconstruction(tiny_model)
+    result = ensemble.isel(D=0).sky.reconstruction_error(tiny_model)
     for name in result.data_vars:
         np.testing.assert_allclose(result[name], 0, atol=1e-6)
 
@@ -167,7 +167,7 @@ def test_inference__needs_the_parameters_of_a_conditioned_model(ensemble):
     with pytest.raises(ModelError, match="have no D"):
         ensemble.isel(D=0, drop=True).sky.encode(model)
     with pytest.raises(SchemaError):
-        ensemble.isel(D=0, drop=True).sky.reconstruction(model)
+        ensemble.isel(D=0, drop=True).sky.reconstruction_error(model)
 
 
 def test_inference__gives_each_lattice_its_own_parameters(ensemble):

@@ -69,7 +69,7 @@ def test_train__saves_a_model_with_its_provenance(trained, ensemble):
 def test_train__metrics_are_those_of_the_saved_model(trained, ensemble):
     _, model, _ = trained
     split = training.split_ensemble(ensemble, test=0.2)
-    errors = ensemble.sky.reconstruction(model).mse.values.ravel()
+    errors = ensemble.sky.reconstruction_error(model).mse.values.ravel()
     for name in ("test", "validation", "test_seeds"):
         positions, reported = getattr(split, name), model.metadata["metrics"][f"{name}_mse"]
         if len(positions):

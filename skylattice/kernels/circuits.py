@@ -8,6 +8,7 @@ import numpy as np
 
 from skylattice.kernels._jit import jit
 from skylattice.kernels.triangulate import following
+from skylattice.kernels.union_find import root
 
 
 @jit
@@ -25,26 +26,18 @@ def connected(origin, end, is_member):
     parent = np.arange(n)
     for h in range(len(origin)):
         if is_member[origin[h]] and is_member[end[h]]:
-            a, b = origin[h], end[h]
-            while parent[a] != a:
-                parent[a] = parent[parent[a]]
-                a = parent[a]
-            while parent[b] != b:
-                parent[b] = parent[parent[b]]
-                b = parent[b]
+            a, b = root(parent, origin[h]), root(parent, end[h])
             parent[max(a, b)] = min(a, b)  # the root is a group's first point
     group = np.zeros(n, dtype=np.int64)
     n_groups = 0
     for i in range(n):
         if is_member[i]:
-            root = i
-            while parent[root] != root:
-                root = parent[root]
-            if root == i:
+            first = root(parent, i)
+            if first == i:
                 n_groups += 1
                 group[i] = n_groups
             else:
-                group[i] = group[root]
+                group[i] = group[first]
     return group
 
 

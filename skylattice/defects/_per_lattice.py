@@ -22,7 +22,7 @@ _REMEDY = {
 
 
 def per_lattice(
-    function: Callable[..., Mapping[str, Any]],
+    of_lattice: Callable[..., Mapping[str, Any]],
     arguments: Sequence[xr.DataArray],
     core_dims: Sequence[Sequence[str]],
     names: Sequence[str],
@@ -31,11 +31,11 @@ def per_lattice(
     go_on: bool = False,
     **options: Any,
 ) -> xr.Dataset:
-    """Call ``function`` for each lattice and collect what it returns, padded, by name.
+    """Call ``of_lattice`` for each lattice and collect what it returns, padded, by name.
 
     Parameters
     ----------
-    function
+    of_lattice
         Takes one lattice's arrays, and ``options``; returns values by name. What it leaves out stays NaN, -1 for
         integers, 0 (empty) for ``status``; an array shorter than its dimension is padded the same way.
     arguments, core_dims
@@ -67,7 +67,7 @@ def per_lattice(
             for a, dims in zip(arrays, core_dims, strict=True)
         ]
         for place in np.ndindex(index.shape):
-            values = function(*(array[place] for array in shaped), **options)
+            values = of_lattice(*(array[place] for array in shaped), **options)
             overflow = _overflow(values, sizes)
             if overflow:
                 message = f"{name_of(int(index[place]))}: {overflow}"
