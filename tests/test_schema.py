@@ -6,7 +6,7 @@ import xarray as xr
 
 from skylattice import schema, testing
 from skylattice.errors import SchemaError
-from skylattice.schema import VARIABLES
+from skylattice.schema import VARIABLES, unit_of
 
 
 def spin(shape=(2, 4, 5, 3), dims=("sample", "y", "x", "component"), dtype="float32", **coords):
@@ -57,8 +57,8 @@ def test_label__leaves_its_argument_alone():
 def test_label_dataset__describes_what_it_knows_and_keeps_the_rest():
     ds = xr.Dataset({"energy": ("D", [1.0], {"note": "a"}), "mine": ("D", [2.0])}, coords={"D": [0.5]})
     labelled = schema.label_dataset(ds)
-    assert labelled.energy.attrs == {"note": "a", "long_name": "energy per site", "units": "J/site"}
-    assert labelled.D.attrs["units"] == "J"
+    assert labelled.energy.attrs == {"note": "a"} | schema.VARIABLES["energy"].attrs()
+    assert unit_of(labelled.D) == "J"
     assert labelled.mine.attrs == {}
     assert ds.energy.attrs == {"note": "a"}
     assert ds.D.attrs == {}

@@ -54,5 +54,5 @@ def open_results(path: str | os.PathLike[str], group: str) -> xr.Dataset:
     except (FileNotFoundError, zarr.errors.GroupNotFoundError):
         raise StoreError(f"{target}: has no group {group!r}. Compute it with: skylattice analyse {path}") from None
     old = [name for name in _RENAMED if name in results.variables and "skyrmion" in results[name].dims]
-    results = results.rename_vars({name: _RENAMED[name] for name in old})
+    results = results.reset_coords(old).rename_vars({name: _RENAMED[name] for name in old})
     return label_dataset(results)
