@@ -5,25 +5,38 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import services
+import stores
 import streamlit as st
 import xarray as xr
 
 from skylattice.defects.detect import ample_capacity
 from skylattice.errors import ModelError, StoreError
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.io.results import open_results, write_results
-from skylattice.io.store import Layout, create_store, open_ensemble, write_point
+from skylattice.io.results import open_results
+from skylattice.latent.generate import save_generated as save_lattices
+from skylattice.latent.recipe import Recipe
 from skylattice.schema import GRID_DIMS, STATUS
 from skylattice.study.analysis import analyse_store
-from skylattice.study.evaluation import Record, evaluate_model, model_name, open_lattices
+from skylattice.study.evaluation import (
+    Record,
+    count_by_thesis_rule,
+    evaluate_model,
+    is_encoded,
+    model_name,
+    open_lattices,
+)
+from skylattice.study.generation import thesis_experiment
+from skylattice.study.shown import reconstruct_with_maps
 from skylattice.vae import shipped
 from skylattice.vae.artifact import read_document
+from skylattice.vae.infer import refer
 from skylattice.vae.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -36,20 +49,20 @@ _lock = threading.Lock()
 _DEPTH = 3
 
 
-@st.cache_data(ttl=services.FRESH, show_spinner=False)
+@st.cache_data(ttl=stores.FRESH, show_spinner=False)
 def available() -> dict[str, str]:
     """Models that may be applied: name to what :func:`skylattice.vae.load` takes."""
     found = {name: name for name, _ in shipped()}
-    for root in services.roots():
+    for root in stores.roots():
         for depth in range(1, _DEPTH + 1):
             for document in sorted(root.glob("*/" * depth + "model.json")):
                 folder = document.parent.resolve()
-                if any(folder.is_relative_to(allowed) for allowed in services.roots()):
+                if any(folder.is_relative_to(allowed) for allowed in stores.roots()):
                     found.setdefault(folder.relative_to(root).as_posix(), str(folder))
     return found
 
 
-@st.cache_data(ttl=services.FRESH, show_spinner=False)
+@st.cache_data(ttl=stores.FRESH, show_spinner=False)
 def document(name: str) -> dict[str, Any]:
     """The parsed ``model.json`` of a model."""
     by_name = dict(shipped())
@@ -83,24 +96,18 @@ def model(name: str, target: str) -> VAE:
 
 
 @st.cache_data(max_entries=32, show_spinner="Reconstructing …")
-def _reconstruction(_ds: xr.Dataset, key: str, version: int, point: services.Point, name: str) -> xr.Dataset:
-    target = available()[name]
-    output = _ds.sky.reconstruct(target)
-    before, after = _ds.sky.cos_theta(), output.sky.cos_theta()
-    errors = {
-        "squared_error": ((output["spin"] - _ds["spin"]) ** 2).sum("component").astype(np.float64),
-        "cos_theta_change": after - before,
-    }
-    numbers = {
-        "mse": errors["squared_error"].mean(("y", "x")) / 3,
-        "energy_difference": output.sky.energy()["energy"] - _ds.sky.energy()["energy"],
-    }
-    return output[["spin"]].assign(errors | numbers).isel(dict.fromkeys(GRID_DIMS, 0), drop=True)
+def _reconstruction(
+    _ds: xr.Dataset, key: str, version: int, point: services.Point, fingerprint: str, target: str
+) -> Any:
+    with _lock:
+        return reconstruct_with_maps(_ds, target).isel(dict.fromkeys(GRID_DIMS, 0), drop=True)
 
 
 def reconstruction(key: str, point: services.Point, name: str) -> xr.Dataset:
     """One lattice encoded and decoded: spins, squared error, change of cosθ (y, x), mse and energy difference."""
-    return _reconstruction(services.lattice(key, point), key, services.source(key).version, point, name)
+    target = available()[name]
+    version = stores.source(key).version
+    return _reconstruction(services.lattice(key, point), key, version, point, refer(target).fingerprint, target)
 
 
 def group_of(name: str) -> str:
@@ -108,21 +115,27 @@ def group_of(name: str) -> str:
     return f"models/{model_name(available()[name])}"
 
 
-def encode(location: Path, target: str) -> None:
-    """Latent vectors and errors of every lattice into the results beside the store."""
-    ds = open_ensemble(location)
-    errors = ds.sky.reconstruction_error(target)[["mse", "energy_difference", "cos_theta_difference"]]
-    write_results(location, f"models/{model_name(target)}", ds.sky.encode(target).assign(errors.data_vars))
+@st.cache_data(ttl=stores.FRESH, show_spinner=False)
+def _is_encoded(location: str, target: str, versions: tuple[int, ...]) -> bool:
+    return is_encoded(location, target)
+
+
+def has_encoded(key: str, name: str) -> bool:
+    """Whether this very model, not another of its name, has encoded the ensemble."""
+    group = group_of(name)
+    if group not in services.groups(key):
+        return False
+    return _is_encoded(stores.source(key).location, available()[name], services.versions(key, [group]))
 
 
 def errors(key: str) -> dict[str, pd.DataFrame]:
     """Errors and defects of every encoded lattice, by model."""
-    ds, frames = services.scalars(key), {}
-    for label in (str(name) for name in ds.data_vars if str(name).startswith("mse (")):
-        columns = {"mse": label, "energy_difference": label.replace("mse", "energy_difference", 1)}
-        columns |= {"n_defects": "n_defects"} if "n_defects" in ds else {}
-        frame = pd.DataFrame({column: ds[name].values.ravel() for column, name in columns.items()})
-        frames[label[len("mse (") : -1]] = frame.dropna(subset="mse")
+    ds, found, frames = services.scalars(key), services.model_errors(key), {}
+    for model in services.model_names(found):
+        one = found.sel(model=model)
+        columns = {name: one[name].values.ravel() for name in ("mse", "energy_difference")}
+        columns |= {"n_defects": ds["n_defects"].values.ravel()} if "n_defects" in ds else {}
+        frames[model] = pd.DataFrame(columns).dropna(subset="mse")
     return frames
 
 
@@ -131,16 +144,16 @@ def missing_evaluations(key: str, names: Sequence[str]) -> list[str]:
     present = services.groups(key)
     needed = {"observables": "observables", "defects_thesis": "defects by the thesis' rule"}
     return [text for group, text in needed.items() if group not in present] + [
-        f"reconstructions by {name}" for name in names if group_of(name) not in present
+        f"reconstructions by {name}" for name in names if not has_encoded(key, name)
     ]
 
 
 def evaluate(key: str, names: Sequence[str], advance: Any) -> None:
     """A job: everything that the tables of these models need, into the results beside the store."""
-    location = services.source(key).location
+    location = stores.source(key).location
     if "observables" not in services.groups(key):
         analyse_store(location, progress=False)
-    lattices = open_lattices(location)
+    lattices = count_by_thesis_rule(open_lattices(location))
     for k, name in enumerate(names):
         advance(k, len(names))
         with _lock:
@@ -150,47 +163,40 @@ def evaluate(key: str, names: Sequence[str], advance: Any) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Reading evaluations …")
 def _records(key: str, names: tuple[str, ...], versions: tuple[int, ...]) -> list[Record]:
-    lattices = open_lattices(services.source(key).location)
+    lattices = count_by_thesis_rule(open_lattices(stores.source(key).location))
     with _lock:
         return [evaluate_model(lattices, available()[name]) for name in names]
 
 
+def _evaluation_versions(key: str, names: tuple[str, ...]) -> tuple[int, ...]:
+    """Change when an evaluation that tables of these models are made of is written anew."""
+    return services.versions(key, ["observables", "defects_thesis", *(group_of(name) for name in names)])
+
+
 def records(key: str, names: tuple[str, ...]) -> list[Record]:
     """Models on an ensemble, from the results beside it."""
-    return _records(key, names, services.versions(key, ["observables", *(group_of(name) for name in names)]))
+    return _records(key, names, _evaluation_versions(key, names))
 
 
 @st.cache_data(max_entries=32, show_spinner="Confidence intervals …")
-def report_table(_make: Any, _records: list[Record], title: str, key: str, names: tuple[str, ...]) -> pd.DataFrame:
-    """A table of :mod:`skylattice.study.tables`."""
+def _report_table(
+    _make: Any, _records: list[Record], title: str, key: str, names: tuple[str, ...], versions: tuple[int, ...]
+) -> pd.DataFrame:
     return _make(_records)
 
 
-def generated_components(
-    records: Sequence[Record], names: Sequence[str], n: int, advance: Any
-) -> dict[str, pd.DataFrame]:
-    """A job: lattices drawn by the thesis' method and their first component, by model, as table 3.6 wants them."""
-    from skylattice.latent.generate import generate as draw
-    from skylattice.latent.pca import torus_average
+def report_table(make: Any, title: str, key: str, names: tuple[str, ...]) -> pd.DataFrame:
+    """A table of :mod:`skylattice.study.tables` over the evaluations of models on an ensemble."""
+    return _report_table(make, records(key, names), title, key, names, _evaluation_versions(key, names))
 
-    frames: dict[str, pd.DataFrame] = {}
-    for record, name in zip(records, names, strict=True):
+
+def generated_components(key: str, names: tuple[str, ...], n: int, advance: Any) -> dict[str, pd.DataFrame]:
+    """A job: lattices drawn by the thesis' method, by model, as table 3.6 wants them."""
+    ensemble, frames = open_lattices(stores.source(key).location), dict[str, pd.DataFrame]()
+    for record, name in zip(records(key, names), names, strict=True):
         advance(len(frames), len(names))
         with _lock:
-            network = model(name, available()[name])
-            ds = draw(record.latent_set, network, n, method="thesis")
-            mu = ds.sky.encode(network)["mu"].values
-        averaged = torus_average(mu, record.spec, record.size)
-        scalars = ds.sky.observables()
-        frames[record.name] = pd.DataFrame(
-            {
-                "Q": scalars["topological_charge"],
-                "m_z": scalars["m_z"],
-                "n_defects": ds.sky.defects(max_skyrmions=ample_capacity(record.size))["n_defects"],
-                "z0": record.pca().transform(mu)[:, 0],
-                "averaged_z0": record.pca(averaged=True).transform(averaged)[:, 0],
-            }
-        )
+            frames[record.name] = thesis_experiment(ensemble, record, model(name, available()[name]), n)
     advance(len(names), len(names))
     return frames
 
@@ -209,9 +215,9 @@ def latents(key: str, name: str) -> xr.Dataset:
         If they were not computed yet.
     """
     group = group_of(name)
-    if group not in services.groups(key):
+    if not has_encoded(key, name):
         raise StoreError(f"Model {name!r} has not encoded this ensemble yet. Start it on the page Jobs.")
-    location = services.source(key).location
+    location = stores.source(key).location
     return _latents(location, group, *services.versions(key, [group]))
 
 
@@ -249,10 +255,10 @@ def decoded(name: str, z: np.ndarray, D: float, B: float, size: tuple[int, int])
     return xr.DataArray(spin, dims=("y", "x", "component"))
 
 
-def generate(key: str, name: str, n: int, options: dict[str, Any], advance: Any = None) -> xr.Dataset:
+def generate(key: str, name: str, n: int, recipe: Recipe, advance: Any = None) -> xr.Dataset:
     """``n`` new lattices one after the other, dims (sample, y, x, component), with their quality numbers.
 
-    The seed of each is that of ``options`` plus its number, so that a batch is what its lattices are one by one.
+    The seed of each is that of the recipe plus its number, so that a batch is what its lattices are one by one.
     """
     from skylattice.latent.generate import generate as draw
     from skylattice.latent.generate import latent_set
@@ -276,9 +282,9 @@ def generate(key: str, name: str, n: int, options: dict[str, Any], advance: Any 
                 known_set,
                 model(name, available()[name]),
                 1,
+                replace(recipe, seed=recipe.seed + k),
                 hamiltonian=Hamiltonian.from_attrs(ds.attrs),
                 T=float(ds["T"]),
-                **{**options, "seed": int(options.get("seed", 0)) + k},
             )
         scalars = drawn.sky.observables().merge(
             _scalars(drawn.sky.defects(max_skyrmions=ample_capacity(size))), compat="override"
@@ -305,16 +311,9 @@ def save_generated(ds: xr.Dataset, name: str) -> Path:
     """
     if not os.environ.get("SKYLATTICE_DASHBOARD_ROOTS"):
         raise StoreError("There is no folder to write to. Start the dashboard with a store, or with --root FOLDER.")
-    folder = services.roots()[0]
+    folder = stores.roots()[0]
     if not name or Path(name).name != name or name.startswith("."):
         raise StoreError(f"{name!r}: expected a plain name without folders, like generated.zarr.")
     path = folder / (name if name.endswith(".zarr") else f"{name}.zarr")
-    points = np.round(np.column_stack([ds["D"].values, ds["B"].values]), 6)
-    unique, which = np.unique(points, axis=0, return_inverse=True)
-    counts = np.bincount(which.ravel())
-    layout = Layout((ds.sizes["y"], ds.sizes["x"]), float(ds["T"]), Hamiltonian.from_attrs(ds.attrs))
-    origin = {key: ds.attrs[key] for key in ("generator", "generator_seed", "relaxed") if key in ds.attrs}
-    create_store(path, D=unique[:, 0], B=unique[:, 1], realizations=int(counts.max()), layout=layout, attrs=origin)
-    for k, (D, B) in enumerate(unique):
-        write_point(path, D=D, B=B, spin=ds["spin"].values[which.ravel() == k])
+    save_lattices(ds, path)
     return path

@@ -5,7 +5,7 @@ import sys
 
 import plotly.io
 import pyarrow  # noqa: F401
-import services
+import stores
 from streamlit.web.cli import main
 
 from skylattice.data import open_example
@@ -15,7 +15,7 @@ from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
 def warm_up() -> None:
     """Read and draw the example lattice once, through the libraries that the first page uses."""
     logging.disable(logging.WARNING)  # caches outside a page say so
-    services.sources()
+    stores.sources()
     example = open_example()
     picture = lattice_maps(example.spin[0, 0].sel(component="z").rename(realization="sample").compute(), ["example"])
     for figure in (picture, phase_diagram(example.status.astype(float))):

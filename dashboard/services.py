@@ -1,7 +1,4 @@
-"""Cached reads for the pages: which stores may be opened, and what is in them. No widgets and no physics here.
-
-A store is named by a key from :func:`sources`, never by a path: what a URL or a text box says is looked up, not opened.
-"""
+"""Cached reads for the pages: what is in a store and its results. No widgets and no physics here."""
 
 from __future__ import annotations
 
@@ -10,73 +7,28 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 import xarray as xr
+from stores import FRESH, Source, source
 
 import skylattice.data
 import skylattice.defects.table
-from skylattice.catalog import Entry, open_catalog, shipped_catalog
 from skylattice.errors import SkylatticeError, StoreError
 from skylattice.io.ovf import ovf_bytes
 from skylattice.io.results import open_results, results_path
 from skylattice.io.store import open_ensemble
-from skylattice.schema import GRID_DIMS, STATUS, VARIABLES, unit_of
+from skylattice.schema import GRID_DIMS, STATUS, VARIABLES
 from skylattice.study.analysis import scalar_table
 
-#: Seconds after which a listing or the state of a store that is being filled is read again.
-FRESH = 15
-#: How deep below a root stores are looked for.
-_DEPTH = 3
 #: What reading a damaged zarr store raises.
 _DAMAGE = (OSError, KeyError, ValueError, TypeError)
 #: Lattices, each 0.5 MB at 200×200, and their analyses kept in memory.
 _LATTICES = 64
-
-
-@dataclass(frozen=True)
-class Source:
-    """A store that may be opened.
-
-    Attributes
-    ----------
-    key
-        Its name in the URL.
-    location
-        Path or fsspec URL.
-    description
-        From the catalog.
-    storage_options
-        For URLs, as pairs.
-    """
-
-    key: str
-    location: str
-    description: str = ""
-    storage_options: tuple[tuple[str, Any], ...] = field(default=(), hash=False)
-
-    @property
-    def path(self) -> Path | None:
-        """Folder of a local store, None for a remote one."""
-        return None if "://" in self.location else Path(self.location)
-
-    @property
-    def version(self) -> int:
-        """Changes when the store is replaced or extended."""
-        if self.path is None:
-            return 0
-        try:
-            return (self.path / "zarr.json").stat().st_mtime_ns
-        except OSError:
-            raise StoreError(
-                f"{self.location}: the store is gone or cannot be read any more. Put it back, or choose another one."
-            ) from None
 
 
 @dataclass(frozen=True)
@@ -94,102 +46,6 @@ class Point:
 
     def __str__(self) -> str:
         return f"D = {self.D:g}, B = {self.B:g}, realization {self.realization}"
-
-
-# What may be opened
-
-
-def roots() -> list[Path]:
-    """Folders whose stores may be opened: those given at the start, and what comes with skylattice."""
-    return _resolved(os.environ.get("SKYLATTICE_DASHBOARD_ROOTS", ""))
-
-
-@lru_cache
-def _resolved(given: str) -> list[Path]:
-    folders = [Path(text) for text in given.split(os.pathsep) if text]
-    return [path.resolve() for path in (*folders, shipped_catalog().parent, skylattice.data.FOLDER)]
-
-
-def is_allowed(path: Path) -> bool:
-    """Whether a store lies under a root, its arrays and its results included, wherever symbolic links lead."""
-    try:
-        parts = [path, *path.iterdir()]
-        results = results_path(path)
-        parts += [results, *results.iterdir()] if results.exists() else []
-        targets = [part.resolve() for part in parts]
-    except OSError:
-        return False
-    return all(any(target.is_relative_to(root) for root in roots()) for target in targets)
-
-
-@st.cache_data(ttl=FRESH, show_spinner=False)
-def sources() -> dict[str, Source]:
-    """Every store that may be opened, by key; the one that the dashboard was started with comes first."""
-    found: dict[str, Source] = {}
-    started_with = os.environ.get("SKYLATTICE_DASHBOARD_SOURCE", "")
-    if started_with.endswith((".yaml", ".yml")):
-        entries = list(open_catalog(started_with).values())
-    else:
-        entries = [Entry(Path(started_with).name.removesuffix(".zarr"), "zarr", started_with)] if started_with else []
-    for entry in (*entries, *open_catalog().values()):
-        _add(found, entry)
-    _add(found, Entry("uppasd-200", "zarr", str(skylattice.data.example_path()), "A 200×200 lattice from UppASD"))
-    for root in roots():
-        for path in _stores_below(root, _DEPTH):
-            name = path.relative_to(root).as_posix().removesuffix(".zarr")
-            _add(found, Entry(name, "zarr", str(path)))
-    return found
-
-
-def source(key: str) -> Source:
-    """The store of a key.
-
-    Raises
-    ------
-    StoreError
-        If there is none of that key under the roots.
-    """
-    listed = sources()
-    if key not in listed:
-        raise StoreError(
-            f"{key!r}: there is no such store under the folders that this dashboard may open. Choose one of the list, "
-            "or start the dashboard with --root FOLDER."
-        )
-    chosen = listed[key]
-    if chosen.path is not None and chosen.path.exists() and not is_allowed(chosen.path):
-        raise StoreError(f"{key!r}: it leads outside the folders that this dashboard may open.")
-    return chosen
-
-
-def _add(found: dict[str, Source], entry: Entry) -> None:
-    """Add the store of an entry unless it is there already, is no ensemble or may not be opened."""
-    path = entry.path
-    if entry.driver != "zarr" or (path is not None and path.exists() and not is_allowed(path)):
-        return
-    location = entry.source if path is None else str(path.resolve())
-    if any(known.location == location for known in found.values()):
-        return
-    key, n = entry.name, 2
-    while key in found:
-        key, n = f"{entry.name}-{n}", n + 1
-    found[key] = Source(key, location, entry.description, tuple(entry.storage_options.items()))
-
-
-def _stores_below(folder: Path, depth: int) -> Iterator[Path]:
-    """Ensemble stores below a folder; does not look into stores."""
-    try:
-        children = sorted(child for child in folder.iterdir() if not child.name.startswith(".") and child.is_dir())
-    except OSError:  # a folder that cannot be read holds no store that can
-        return
-    for child in children:
-        if (child / "zarr.json").is_file():
-            if (child / "spin" / "zarr.json").is_file():
-                yield child
-        elif depth > 1 and not child.is_symlink():
-            yield from _stores_below(child, depth - 1)
-
-
-# What is in a store
 
 
 @st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
@@ -269,48 +125,107 @@ def _scalars_of(location: str, group: str, version: int) -> xr.Dataset:
 def _merged(_status: xr.DataArray, source: Source, changed: int, versions: tuple[tuple[str, int], ...]) -> xr.Dataset:
     merged = _status.to_dataset(name="status").drop_vars("T", errors="ignore")
     for group, version in versions:
-        found = _scalars_of(source.location, group, version)
-        found = found.drop_vars("status", errors="ignore").reindex(
-            {dim: merged[dim] for dim in GRID_DIMS}, fill_value={"phase": np.int8(-1)}
-        )
-        if group.startswith("models/"):
-            found = found.rename({name: f"{name} ({group.removeprefix('models/')})" for name in found.data_vars})
+        found = _on_grid(_scalars_of(source.location, group, version), merged)
         merged = merged.assign({name: array for name, array in found.data_vars.items() if name not in merged})
     return merged
 
 
+def _on_grid(found: xr.Dataset, grid: xr.Dataset | xr.DataArray) -> xr.Dataset:
+    """Results at the lattices of a grid, by their coordinates; NaN where there are none."""
+    found = found.drop_vars("status", errors="ignore")
+    return found.reindex({dim: grid[dim] for dim in GRID_DIMS}, fill_value={"phase": np.int8(-1)})
+
+
 def scalars(key: str) -> xr.Dataset:
-    """Status and every scalar computed so far, dims (D, B, realization); models' carry their name in brackets."""
+    """Status and every scalar of the lattices computed so far, dims (D, B, realization)."""
     chosen = source(key)
     if chosen.path is None:
         return status(key).to_dataset(name="status")
-    names = [name for name in groups(key) if name in ("observables", "defects") or name.startswith("models/")]
+    names = [name for name in groups(key) if name in ("observables", "defects")]
     known = tuple(zip(names, versions(key, names), strict=True))
     return _merged(status(key), chosen, _last_change(chosen), known)
 
 
-def quantities(ds: xr.Dataset) -> dict[str, str]:
-    """Scalars that a phase diagram can show: name to title with unit."""
-    titles = {}
-    for name, array in ds.data_vars.items():
-        if name == "status" or (array.dtype.kind == "f" and not np.isfinite(array).any()):
-            continue
-        unit = unit_of(array)
-        titles[str(name)] = str(array.attrs.get("long_name", name)) + ("" if unit == "1" else f" ({unit})")
-        if " (" in str(name):
-            titles[str(name)] += " · " + str(name).partition(" (")[2].rstrip(")")
-    return titles
+@st.cache_data(max_entries=16, show_spinner=False)
+def _model_errors(_status: xr.DataArray, source: Source, changed: int, versions: tuple[tuple[str, int], ...]) -> Any:
+    parts = [_on_grid(_scalars_of(source.location, group, version), _status) for group, version in versions]
+    names = [group.removeprefix("models/") for group, _ in versions]
+    return xr.concat(parts, pd.Index(names, dtype=object, name="model"), combine_attrs="override", join="override")
+
+
+def model_errors(key: str) -> xr.Dataset:
+    """Errors of the models that have encoded the ensemble, dims (model, D, B, realization); empty if there is none."""
+    names = [name for name in groups(key) if name.startswith("models/")]
+    if not names:
+        return xr.Dataset()
+    chosen = source(key)
+    return _model_errors(
+        status(key), chosen, _last_change(chosen), tuple(zip(names, versions(key, names), strict=True))
+    )
+
+
+def model_names(errors: xr.Dataset) -> list[str]:
+    """Models of :func:`model_errors`."""
+    return [str(name) for name in errors.indexes["model"]] if "model" in errors.dims else []
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A scalar of every lattice that pages can show: one of the lattice, or an error of a model on it."""
+
+    name: str
+    model: str = ""
+
+    @property
+    def key(self) -> str:
+        """How a URL names it."""
+        return f"{self.model}/{self.name}" if self.model else self.name
+
+    @property
+    def title(self) -> str:
+        """What it is called, with its unit."""
+        return title_of(self.name) + (f" · {self.model}" if self.model else "")
+
+    @property
+    def column(self) -> str:
+        """Its column in :func:`table`."""
+        return f"{self.name} of {self.model}" if self.model else self.name
+
+
+def quantities(key: str) -> list[Quantity]:
+    """Scalars that a phase diagram can show: those that are known of some lattice."""
+    ds, errors = scalars(key), model_errors(key)
+    of_models = [Quantity(str(name), model) for model in model_names(errors) for name in errors.data_vars]
+    found = [Quantity(str(name)) for name in ds.data_vars if name != "status"] + of_models
+    return [quantity for quantity in found if _is_known(values(key, quantity))]
+
+
+def _is_known(array: xr.DataArray) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).any())
+
+
+def values(key: str, quantity: Quantity) -> xr.DataArray:
+    """A scalar of every lattice, dims (D, B, realization)."""
+    if quantity.model:
+        return model_errors(key)[quantity.name].sel(model=quantity.model, drop=True)
+    return scalars(key)[quantity.name]
 
 
 @st.cache_data(ttl=FRESH, max_entries=8, show_spinner=False)
-def _table(_ds: xr.Dataset, source: Source, names: tuple[str, ...]) -> pd.DataFrame:
-    return scalar_table(_ds)
+def _table(_ds: xr.Dataset, _errors: xr.Dataset, source: Source, names: tuple[str, ...]) -> pd.DataFrame:
+    frame = scalar_table(_ds)
+    at = {dim: xr.DataArray(frame[dim], dims="row") for dim in GRID_DIMS}
+    for model in model_names(_errors):
+        for name, array in _errors.sel(model=model).data_vars.items():
+            frame[Quantity(str(name), model).column] = array.sel(at).values
+    return frame
 
 
 def table(key: str) -> pd.DataFrame:
     """One row per lattice that is done, with every scalar."""
-    ds = scalars(key)
-    return _table(ds, source(key), tuple(map(str, ds.data_vars)))
+    ds, errors = scalars(key), model_errors(key)
+    names = (*map(str, ds.data_vars), *model_names(errors))
+    return _table(ds, errors, source(key), names)
 
 
 @st.cache_data(max_entries=_LATTICES, show_spinner=False)

@@ -12,6 +12,7 @@ import background
 import models
 import numpy as np
 import services
+import stores
 import streamlit as st
 
 from skylattice.errors import SkylatticeError
@@ -82,7 +83,7 @@ def show_in_url() -> None:
 
 def choose_store() -> str:
     """The store to look at, chosen in the sidebar."""
-    listed = services.sources()
+    listed = stores.sources()
     if not listed:
         st.info("There is no ensemble here yet. Make one with `skylattice demo`, or start with another --root FOLDER.")
         st.stop()
@@ -208,8 +209,7 @@ def models_or_stop(key: str) -> list[str]:
         for name, reason in unfit.items():
             st.caption(plain(f"{name}: {reason}"))
         st.stop()
-    present = services.groups(key)
-    return sorted(fit, key=lambda name: models.group_of(name) not in present)  # those that have encoded it come first
+    return sorted(fit, key=lambda name: not models.has_encoded(key, name))  # those that have encoded it come first
 
 
 @st.fragment(run_every=0.5)

@@ -8,6 +8,7 @@ from html import escape
 from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
 from skylattice import arrays, stacking
@@ -20,7 +21,7 @@ from skylattice.schema import SPIN_DIMS, require
 if TYPE_CHECKING:
     import pandas as pd
 
-    from skylattice.latent.generate import Generation
+    from skylattice.latent.recipe import Generation
     from skylattice.simulation.schedule import Schedule
     from skylattice.vae.model import VAE
 
@@ -308,21 +309,18 @@ class SkyAccessor:
     ) -> xr.Dataset:
         """New lattices like those of the dataset: :func:`skylattice.latent.generate.generate`."""
         from skylattice.latent import generate
+        from skylattice.latent.recipe import Recipe
 
-        generate.check_request(n, method, D, B)
+        recipe = Recipe(method, D, B, around, novelty, relax, seed)
+        generate.check_number(n)
+        T = float(self._ds["T"]) if "T" in self._ds.variables else np.nan
         return generate.generate(
             generate.latent_set(self._ds, model, spin=spin),
             model,
             n,
-            method=method,
-            D=D,
-            B=B,
-            around=around,
-            novelty=novelty,
-            relax=relax,
-            T=float(self._ds["T"]) if "T" in self._ds.variables else generate.TEMPERATURE,
+            recipe,
+            T=generate.TEMPERATURE if np.isnan(T) else T,
             hamiltonian=self.hamiltonian,
-            seed=seed,
         )
 
     def _parameters(self) -> dict[str, xr.DataArray | None]:

@@ -20,6 +20,7 @@ from skylattice.report.page import Page
 from skylattice.report.vae_figures import reconstruction_maps
 from skylattice.schema import PHASE
 from skylattice.study.analysis import analyse_store, scalar_table
+from skylattice.study.chapter import run_study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +152,8 @@ def _add_report(page: Page, simulated: Path, path: Path) -> None:
         "it generates, as chapter 3 of the thesis has them and beside its numbers. For one's own: skylattice report."
     )
     try:
-        build_report(simulated, ["periodic"], path, n_generated=GENERATED, n_quality=QUALITY)
+        study = run_study(simulated, ["periodic"], n_generated=GENERATED, n_quality=QUALITY)
+        build_report(study, path)
         page.link(path.relative_to(path.parents[1]).as_posix(), "Open the report")
     except SkylatticeError as error:
         page.text(f"Left out: {error}")

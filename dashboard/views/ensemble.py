@@ -20,23 +20,22 @@ def clicked() -> None:
 
 def diagram(key: str, point: services.Point) -> None:
     """The (D, B) plane coloured by a scalar; a click chooses a point."""
-    ds = services.scalars(key)
-    titles = services.quantities(ds)
-    if titles:
-        names = list(titles)
+    done = services.status(key) == STATUS["done"]
+    found = {quantity.key: quantity for quantity in services.quantities(key)}
+    if found:
         wanted = st.query_params.get("colour", "topological_charge")
-        name = st.selectbox(
+        chosen = st.selectbox(
             "Colour",
-            names,
-            format_func=lambda name: titles.get(name, name),
-            index=names.index(wanted) if wanted in names else 0,
+            list(found),
+            format_func=lambda name: found[name].title,
+            index=list(found).index(wanted) if wanted in found else 0,
             key="colour",
         )
-        values, title = ds[name].where(ds["status"] == STATUS["done"]), titles[name]
+        values, title = services.values(key, found[chosen]).where(done), found[chosen].title
     else:
         st.info("Nothing was computed on this ensemble yet, so the squares only show where lattices are.")
         st.page_link("views/jobs.py", label="Compute its observables", icon=":material/memory:")
-        values, title = (ds["status"] == STATUS["done"]).where(ds["status"] == STATUS["done"]), "Lattices"
+        values, title = done.where(done), "Lattices"
     figure = phase_diagram(values.rename(title.partition(" (")[0]), title=title)
     figure.data[0].marker.colorbar.title = None
     ring = {"symbol": "square-open", "size": 20, "color": "#e8590c", "line": {"width": 3}}
@@ -65,16 +64,17 @@ def realizations(key: str, point: services.Point) -> None:
 
 def histogram(key: str) -> None:
     """Distribution of a scalar over the ensemble."""
-    frame, titles = services.table(key), services.quantities(services.scalars(key))
+    frame = services.table(key)
+    titles = {quantity.column: quantity.title for quantity in services.quantities(key)}
     numbers = [name for name in titles if name in frame and pd.api.types.is_numeric_dtype(frame[name])]
     if not numbers:
         st.info("There is nothing to count before the observables are computed.")
         return
-    name = st.selectbox("Quantity", numbers, format_func=lambda name: titles.get(name, name), key="histogram_of")
+    name = st.selectbox("Quantity", numbers, format_func=titles.__getitem__, key="histogram_of")
     colour = st.selectbox("Split by", ["nothing", *(n for n in ("phase", "D") if n in frame)], key="histogram_by")
     figure = go.Figure()
     groups = [("all", frame)] if colour == "nothing" else list(frame.groupby(colour))
-    edges = np.histogram_bin_edges(frame[name].dropna(), bins=40)
+    edges = np.histogram_bin_edges(frame[name].dropna().astype(float), bins=40)
     for label, part in groups:
         figure.add_trace(
             go.Histogram(

@@ -4,11 +4,12 @@ import background
 import models
 import numpy as np
 import services
+import stores
 import streamlit as st
 import widgets
 import xarray as xr
 
-from skylattice.latent.generate import Generation
+from skylattice.latent.recipe import Generation, Recipe
 from skylattice.report.lattice_figures import lattice_figure
 
 METHODS: dict[Generation, str] = {
@@ -31,7 +32,7 @@ QUALITY = (
 )
 
 
-def options(key: str) -> tuple[int, dict]:
+def options(key: str) -> tuple[int, Recipe]:
     """How many lattices, and how to draw them."""
     axes = {name: services.ensemble(key)[name].values for name in ("D", "B")}
     point = widgets.settle_point(key)
@@ -49,7 +50,7 @@ def options(key: str) -> tuple[int, dict]:
         seed = int(columns[1].number_input("Seed", 0, 2**31 - 1, 0))
         relax = st.checkbox("Relax: quench with the Monte Carlo engine at (D, B)")
         submitted = st.form_submit_button("Generate", type="primary", icon=":material/auto_awesome:")
-    return (n if submitted else 0), {"method": method, "D": D, "B": B, "seed": seed, "relax": relax}
+    return (n if submitted else 0), Recipe(method, D, B, relax=relax, seed=seed)
 
 
 def show(ds: xr.Dataset) -> None:
@@ -78,7 +79,7 @@ def save(ds: xr.Dataset) -> None:
         if st.form_submit_button("Save", icon=":material/save:"):
             with widgets.explaining():
                 path = models.save_generated(ds, name.strip())
-                services.sources.clear()
+                stores.sources.clear()
                 st.success(f"Written: {path.name}. It is in the list of ensembles now.")
 
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import background
 import models
 import services
+import stores
 import streamlit as st
 import widgets
 
 from skylattice.errors import SkylatticeError
 from skylattice.study.analysis import analyse_store
+from skylattice.study.evaluation import encode_store
 
 GROUPS = {
     "observables": "Observables, phase and quality",
@@ -35,7 +37,7 @@ def scheduler() -> str:
 
 def encode(path: Path, target: str, advance: object) -> None:
     """A job: latent vectors and errors of every lattice."""
-    models.encode(path, target)
+    encode_store(path, target)
 
 
 def missing(key: str, path: Path, address: str) -> None:
@@ -48,11 +50,9 @@ def missing(key: str, path: Path, address: str) -> None:
         background.start(f"{key}: analysis", lambda advance: analyse_store(path, progress=False), scheduler=address)
     fit, _ = models.fitting(key) if find_spec("keras") else ({}, {})
     for name, target in fit.items():
-        group = models.group_of(name)
         column, button = st.columns([2, 1], vertical_alignment="center")
-        column.markdown(
-            f":material/{'check_circle' if group in present else 'pending'}: Latent vectors and errors of `{name}`"
-        )
+        mark = "check_circle" if models.has_encoded(key, name) else "pending"
+        column.markdown(f":material/{mark}: Latent vectors and errors of `{name}`")
         if button.button("Encode", key=f"encode {name}", icon=":material/play_arrow:"):
             background.start(f"{key}: model {name}", functools.partial(encode, path, target), scheduler=address)
 
@@ -77,7 +77,7 @@ def progress() -> None:
 with widgets.explaining():
     store = widgets.choose_store()
     st.subheader("Results of this ensemble")
-    path = services.source(store).path
+    path = stores.source(store).path
     if path is None:
         st.info("Results are kept beside a store, and this one is remote: copy it here to analyse it.")
     else:

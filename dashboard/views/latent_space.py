@@ -12,19 +12,24 @@ from skylattice.latent.pca import PCA
 from skylattice.report.ensemble_figures import lattice_maps
 from skylattice.report.latent_figures import explained_variance
 from skylattice.report.map_figures import site_map
+from skylattice.schema import GRID_DIMS
 
 
-def scatter(pca: PCA, projected: np.ndarray, state: xr.Dataset) -> list[int]:
+def scatter(key: str, pca: PCA, projected: np.ndarray, state: xr.Dataset) -> list[int]:
     """Two principal components; returns the lattices selected in the figure."""
-    titles = {"D": "D (J)", "B": "B (J)", **services.quantities(state.unstack("sample"))}
+    found = {quantity.key: quantity for quantity in services.quantities(key)}
+    titles = {"D": "D (J)", "B": "B (J)", **{name: quantity.title for name, quantity in found.items()}}
     columns = st.columns(3)
-    colour = columns[0].selectbox(
-        "Colour", list(titles), format_func=lambda name: titles.get(name, name), key="latent_colour"
-    )
+    colour = columns[0].selectbox("Colour", list(titles), format_func=titles.__getitem__, key="latent_colour")
     count = projected.shape[1]
     across = columns[1].number_input("Component across", 0, count - 1, 0, key="across")
     up = columns[2].number_input("Component up", 0, count - 1, min(1, count - 1), key="up")
-    marker = {"color": state[colour].values.astype(float), "colorscale": "Viridis", "colorbar": {"title": ""}}
+    shown = state[colour] if colour in ("D", "B") else services.values(key, found[colour]).stack(sample=GRID_DIMS)
+    marker = {
+        "color": shown.sel(sample=state["sample"]).values.astype(float),
+        "colorscale": "Viridis",
+        "colorbar": {"title": ""},
+    }
     text = [f"D = {d:g}, B = {b:g}, realization {r}" for d, b, r in state["sample"].values]
     points = go.Scatter(
         x=projected[:, across], y=projected[:, up], mode="markers", marker=marker, text=text, hoverinfo="text"
@@ -94,7 +99,7 @@ with widgets.explaining():
     projected = pca.transform(vectors)
     left, right = st.columns([3, 2], gap="medium")
     with left, widgets.explaining():
-        chosen = scatter(pca, projected, state)
+        chosen = scatter(store, pca, projected, state)
     with right, widgets.explaining():
         selected_lattices(store, state, chosen)
     left, right = st.columns(2, gap="medium")

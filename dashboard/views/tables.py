@@ -56,7 +56,7 @@ def start(name: str, work: Callable[[Any], Any]) -> None:
     background.start(name, work)
 
 
-def generated(key: str, names: tuple[str, ...], records: list) -> None:
+def generated(key: str, names: tuple[str, ...]) -> None:
     """Table 3.6, whose lattices have to be drawn first."""
     job_name = f"{key}: table 3.6 of {', '.join(names)}"
     columns = st.columns([1, 1, 2], vertical_alignment="bottom")
@@ -64,13 +64,15 @@ def generated(key: str, names: tuple[str, ...], records: list) -> None:
     columns[1].button(
         "Generate",
         key="generate_table",
-        on_click=lambda: start(job_name, lambda advance: models.generated_components(records, names, int(n), advance)),
+        on_click=lambda: start(job_name, lambda advance: models.generated_components(key, names, int(n), advance)),
         help=f"The thesis has {THESIS_GENERATED}.",
     )
     widgets.wait_for(job_name)
     job = background.registry().get(job_name)
     if job is not None and job.state == "done":
-        show(tables.generated_table(records, job.result), "3.6 generated", TABLES["3.6 generated"][1])
+        show(
+            tables.generated_table(models.records(key, names), job.result), "3.6 generated", TABLES["3.6 generated"][1]
+        )
 
 
 with widgets.explaining():
@@ -94,10 +96,9 @@ with widgets.explaining():
         )
         widgets.wait_for(job_name)
         st.stop()
-    records = models.records(store, chosen)
     for tab, (name, (make, note)) in zip(st.tabs(list(TABLES)), TABLES.items(), strict=True):
         with tab, widgets.explaining():
             if make is None:
-                generated(store, chosen, records)
+                generated(store, chosen)
             else:
-                show(models.report_table(make, records, name, store, chosen), name, note)
+                show(models.report_table(make, name, store, chosen), name, note)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-console = Console()
+from skylattice.cli.terminal import Scheduler, Threads, computing_on, console
 
 
 def report(
@@ -28,6 +27,8 @@ def report(
     max_train: Annotated[int | None, typer.Option(min=8, help="Use so many training lattices at most.")] = None,
     images: Annotated[bool, typer.Option("--images", help="Write figures as PNG and SVG too (needs kaleido).")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Rebuild the thesis' tables and pictures for an ensemble and models, with its numbers beside ours.
 
@@ -39,24 +40,26 @@ def report(
     from skylattice.io.results import open_results
     from skylattice.report.build import build_report
     from skylattice.study.analysis import analyse_store
+    from skylattice.study.chapter import run_study
 
-    try:
-        open_results(store, "observables")
-    except StoreError:
-        analyse_store(store)
-    page = build_report(
-        store,
-        model or ["periodic"],
-        output,
-        n_generated=generated,
-        n_quality=quality,
-        n_shown=shown,
-        chosen=[_point(text) for text in lattice or []],
-        max_train=max_train,
-        images=images,
-        seed=seed,
-        on_section=lambda title: console.print(title, style="dim", highlight=False),
-    )
+    points = [_point(text) for text in lattice or []]
+    with computing_on(threads, scheduler):
+        try:
+            open_results(store, "observables")
+        except StoreError:
+            analyse_store(store)
+        study = run_study(
+            store,
+            model or ["periodic"],
+            n_generated=generated,
+            n_quality=quality,
+            n_shown=shown,
+            chosen=points,
+            max_train=max_train,
+            seed=seed,
+            on_step=lambda name: console.print(f"{name} …", style="dim", highlight=False),
+        )
+    page = build_report(study, output, images=images)
     console.print(f"Open [bold]{page}[/bold] in a browser. Tables: {page.parent / 'tables'}", highlight=False)
 
 
@@ -83,17 +86,23 @@ def generate(
     novelty: Annotated[float | None, typer.Option(help="How far from the ensemble's own lattices.")] = None,
     relax: Annotated[bool, typer.Option("--relax", help="Quench the lattices with the Monte Carlo engine.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same lattices.")] = 0,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
 ) -> None:
-    """Generate new lattices with a trained model.
+    """Generate new lattices with a trained model into a store that all commands take.
+
+    Lattices at one (D, B) become its realizations. The methods thesis and prior read D and B off each lattice.
 
     [bold]Example[/bold]: skylattice generate ensemble.zarr new.zarr -n 100 --D 0.5 --B 0.12 --relax
     """
     from skylattice.errors import StoreError
     from skylattice.io.store import open_ensemble
+    from skylattice.latent.generate import save_generated
 
     if output.exists():
         raise StoreError(f"{output}: exists already. Choose a new path, or remove it.")
     options: dict[str, Any] = {"method": method, "D": D, "B": B, "novelty": novelty, "relax": relax, "seed": seed}
-    lattices = open_ensemble(store).sky.generate(model, n, **options)
-    lattices.to_zarr(output, zarr_format=3, consolidated=False)
-    console.print(f"{n} lattices in [bold]{output}[/bold]: xr.open_zarr({str(output)!r}, consolidated=False)")
+    with computing_on(threads, scheduler):
+        lattices = open_ensemble(store).sky.generate(model, n, **options)
+        save_generated(lattices, output)
+    console.print(f"{n} lattices in [bold]{output}[/bold]: skylattice.open_ensemble({str(output)!r})")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -56,3 +59,21 @@ def open_results(path: str | os.PathLike[str], group: str) -> xr.Dataset:
     old = [name for name in _RENAMED if name in results.variables and "skyrmion" in results[name].dims]
     results = results.reset_coords(old).rename_vars({name: _RENAMED[name] for name in old})
     return label_dataset(results)
+
+
+def cache_key(*parts: Any) -> str:
+    """Digest of what a result depends on."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def cached(store: str | os.PathLike[str], group: str, key: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """A group of the result store if it was made under the same key, else computed and written now."""
+    try:
+        known = open_results(store, group)
+        if known.attrs.get("key") == key:
+            return known.compute()
+    except StoreError:
+        pass  # never computed
+    result = compute().assign_attrs(key=key)
+    write_results(store, group, result.copy())
+    return result

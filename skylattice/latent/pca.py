@@ -96,32 +96,6 @@ def fit_pca(latents: np.ndarray, *, n_components: int | None = None, along: np.n
     return PCA(fitted.mean_, components * sign[:, None], fitted.explained_variance_, fitted.explained_variance_ratio_)
 
 
-def split(latents: np.ndarray, spec: ModelSpec, size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Local map ``(..., rows, columns, latents per cell)`` and global part ``(..., global latents)``.
-
-    The flat vector is the map, row by row, cell by cell, then the global part. A ``thesis`` model has an empty map.
-
-    Raises
-    ------
-    ModelError
-        If the vectors are not of the length that a lattice of (ny, nx) sites has.
-    """
-    expected = spec.latents(size)
-    if latents.shape[-1] != expected:
-        raise ModelError(
-            f"latents: expected {expected} of a lattice of {size[0]}×{size[1]} sites, found {latents.shape[-1]}. "
-            "Check the size."
-        )
-    rows, columns = spec.grid(size)
-    local = rows * columns * spec.cell_latents
-    return latents[..., :local].reshape(*latents.shape[:-1], rows, columns, spec.cell_latents), latents[..., local:]
-
-
-def join(local: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """The flat vectors that :func:`split` took apart."""
-    return np.concatenate([local.reshape(*local.shape[:-3], -1), whole], axis=-1)
-
-
 def torus_average(latents: np.ndarray, spec: ModelSpec, size: Sequence[int]) -> np.ndarray:
     """The part of latent vectors that a shift of the lattice by whole cells leaves unchanged.
 
@@ -129,5 +103,5 @@ def torus_average(latents: np.ndarray, spec: ModelSpec, size: Sequence[int]) -> 
     Where the flat vector says as well where the skyrmions are, this says what lattice it is. A ``thesis`` model's
     vectors come back as they are.
     """
-    local, whole = split(np.asarray(latents), spec, size)
+    local, whole = spec.split(np.asarray(latents), size)
     return whole if not spec.cell_latents else np.concatenate([local.mean(axis=(-3, -2)), whole], axis=-1)

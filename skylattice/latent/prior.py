@@ -20,7 +20,6 @@ from functools import cached_property
 import numpy as np
 
 from skylattice.errors import ModelError
-from skylattice.latent.pca import join, split
 from skylattice.vae.spec import ModelSpec
 
 #: Centres are drawn from so many lattices with the nearest (D, B).
@@ -117,12 +116,12 @@ class LatentPrior:
         chosen = np.array([rng.choice(self.centres.nearest(d, b)) for d, b in zip(D, B, strict=True)])
         centres = self.centres[chosen]
         deviation = centres.mu - self._mean(centres.D, centres.B)
-        local, whole = split(deviation, spec, size)
+        local, whole = spec.split(deviation, size)
         if spec.cell_latents:
             rows, columns = spec.grid(size)
             shifts = rng.integers(0, (rows, columns), size=(len(local), 2))
             local = np.stack([np.roll(x, shift, axis=(0, 1)) for x, shift in zip(local, shifts, strict=True)])
-        kept = np.sqrt(1 - novelty**2) * join(local, whole)
+        kept = np.sqrt(1 - novelty**2) * ModelSpec.join(local, whole)
         return (self._mean(D, B) + kept + novelty * self._gaussian(len(chosen), rng)).astype(np.float32)
 
     def _mean(self, D: np.ndarray, B: np.ndarray) -> np.ndarray:
@@ -131,7 +130,7 @@ class LatentPrior:
         channels = spec.cell_latents
         rows, columns = spec.grid(size)
         local = np.broadcast_to(values[:, None, None, :channels], (len(values), rows, columns, channels))
-        return join(local, values[:, channels:])
+        return ModelSpec.join(local, values[:, channels:])
 
     def _gaussian(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Deviations with the covariance of the data averaged over all shifts."""
@@ -142,7 +141,7 @@ class LatentPrior:
         waves = np.fft.fft2(rng.normal(size=(n, rows, columns, channels)), axes=(1, 2), norm="ortho")
         waves = np.einsum("yxij,nyxj->nyxi", self.spectrum, waves)
         waves[:, 0, 0] = whole[:, :channels]
-        return join(np.fft.ifft2(waves, axes=(1, 2), norm="ortho").real, whole[:, channels:])
+        return ModelSpec.join(np.fft.ifft2(waves, axes=(1, 2), norm="ortho").real, whole[:, channels:])
 
 
 def fit_prior(latents: LatentSet) -> LatentPrior:
@@ -163,7 +162,7 @@ def fit_prior(latents: LatentSet) -> LatentPrior:
         )
     from sklearn.covariance import LedoitWolf
 
-    local, whole = split(latents.mu.astype(np.float64), latents.spec, latents.size)
+    local, whole = latents.spec.split(latents.mu.astype(np.float64), latents.size)
     channels = latents.spec.cell_latents
     level = np.concatenate([local.mean(axis=(1, 2)), whole], axis=-1) if channels else whole
     features = _quadratic(latents.D, latents.B)

@@ -70,14 +70,12 @@ def error_by_defects(frames: Mapping[str, pd.DataFrame], *, count: str = "n_defe
 
 
 def detector_curves(table: pd.DataFrame) -> go.Figure:
-    """ROC curves of the scores of :func:`skylattice.study.anomaly.anomaly_scores`."""
+    """ROC curves, from :func:`skylattice.study.anomaly.roc_curves`."""
     go = graph_objects()
-    from sklearn.metrics import roc_curve
-
     figure = go.Figure()
-    for colour, name in zip(COLOURS, table.columns.drop(["lattice", "is_defect"]), strict=False):
-        false, true, _ = roc_curve(table["is_defect"].to_numpy(dtype=bool), table[name])
-        figure.add_scatter(x=false, y=true, mode="lines", name=name, line_color=colour)
+    for colour, (name, curve) in zip(COLOURS, table.groupby("detector", sort=False), strict=False):
+        x, y = curve["false_positive_rate"], curve["true_positive_rate"]
+        figure.add_scatter(x=x, y=y, mode="lines", name=name, line_color=colour)
     figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", name="chance", line={"color": "#a0aec0", "dash": "dot"})
     figure.update_xaxes(title_text="share of regular skyrmions flagged")
     figure.update_yaxes(title_text="share of defects found")

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import xarray as xr
 
-from skylattice.errors import StoreError
-from skylattice.report.panels import Panel, Window, error_panel, mesh_of_lattice, panel_grid
-from skylattice.schema import COMPONENT, SITE_DIMS
+from skylattice.report.panels import Panel, Window, error_panel, panel_grid
+from skylattice.study.generation import Examples
+from skylattice.study.shown import Shown
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-    from skylattice.defects.triangulate import Mesh
-    from skylattice.vae.model import VAE
 
 #: Half width in sites of the squares of Pictures 3.9 and 3.12.
 ZOOM = 20
@@ -27,82 +20,9 @@ _COS_LIMITS = (1e-6, 1.0)
 _ENERGY_LIMITS = (1e-5, 1.0)
 
 
-@dataclass
-class Shown:
-    """Lattices side by side with their reconstructions by one model.
-
-    Attributes
-    ----------
-    names
-        A, B, C, ...
-    lattices, outputs
-        Datasets along ``sample``, computed.
-    meshes
-        Of the input lattices.
-    """
-
-    names: list[str]
-    lattices: xr.Dataset
-    outputs: xr.Dataset
-    meshes: list[Mesh | None]
-
-    def maps(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Of lattices and outputs, shape (sample, y, x): "x" or "z" (a spin component), "cos_theta" or "energy"."""
-        pair = []
-        for ds in (self.lattices, self.outputs):
-            if name in ("x", "z"):
-                values = ds["spin"].isel({COMPONENT: "xyz".index(name)})
-            else:
-                values = ds.sky.cos_theta() if name == "cos_theta" else ds.sky.energy_density()
-            pair.append(values.transpose("sample", *SITE_DIMS).values)
-        return pair[0], pair[1]
-
-    @property
-    def squared_error(self) -> np.ndarray:
-        """Summed over components, shape (sample, y, x)."""
-        difference = (self.outputs["spin"] - self.lattices["spin"]) ** 2
-        return difference.sum(COMPONENT).transpose("sample", *SITE_DIMS).values
-
-
-def choose(frame: pd.DataFrame, n: int) -> np.ndarray:
-    """Rows of ``n`` lattices from the fewest to the most defects: evenly spaced quantiles, without repetition."""
-    order = frame["n_defects"].fillna(-1).to_numpy().argsort(kind="stable")
-    return order[np.unique(np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int))]
-
-
-def find(frame: pd.DataFrame, wanted: Sequence[tuple[float, float, int]]) -> np.ndarray:
-    """Rows of the lattices at the given D, B and realization.
-
-    Raises
-    ------
-    StoreError
-        If one of them is not there.
-    """
-    rows = []
-    for D, B, realization in wanted:
-        there = np.isclose(frame["D"], D) & np.isclose(frame["B"], B) & (frame["realization"] == realization)
-        if not there.any():
-            raise StoreError(
-                f"lattices: there is no skyrmion lattice at D = {D:g}, B = {B:g}, realization {realization}. The table "
-                "of `skylattice analyse` lists those that are there."
-            )
-        rows.append(int(np.flatnonzero(there)[0]))
-    return np.array(rows)
-
-
-def show(lattices: xr.Dataset, model: VAE | str | os.PathLike[str], names: Sequence[str]) -> Shown:
-    """Reconstruct a few lattices, one at a time."""
-    lattices = lattices.compute()
-    lattices = lattices.assign(spin=lattices["spin"].chunk(sample=1))
-    outputs = lattices.sky.reconstruct(model).compute()
-    lattices = lattices.compute()
-    meshes = [mesh_of_lattice(lattices["spin"][k], float(lattices["B"][k])) for k in range(len(names))]
-    return Shown(list(names), lattices, outputs, meshes)
-
-
 def reconstructions(shown: Shown, labels: Sequence[str]) -> go.Figure:
     """Input with its mesh, reconstruction, squared error (Picture 3.6), one row per lattice."""
-    before, after = shown.maps("z")
+    before, after = shown.before.z, shown.after.z
     rows = [
         [
             Panel(before[k], f"{name}: M_z, {labels[k]}", mesh=shown.meshes[k]),
@@ -117,7 +37,7 @@ def reconstructions(shown: Shown, labels: Sequence[str]) -> go.Figure:
 def fields(shown: Shown) -> go.Figure:
     """M_x and cosθ of lattices and reconstructions (Picture 3.7)."""
     rows = []
-    x, cosine = shown.maps("x"), shown.maps("cos_theta")
+    x, cosine = _pair(shown, "x"), _pair(shown, "cos_theta")
     for k, name in enumerate(shown.names):
         components = [Panel(part[k], f"{name}: M_x{text}") for part, text in zip(x, ("", ", rec."), strict=True)]
         angles = [
@@ -130,7 +50,7 @@ def fields(shown: Shown) -> go.Figure:
 
 def energies(shown: Shown) -> go.Figure:
     """Squared difference of cosθ, local energies, and their squared difference (Picture 3.8)."""
-    cosine, energy = shown.maps("cos_theta"), shown.maps("energy")
+    cosine, energy = _pair(shown, "cos_theta"), _pair(shown, "energy")
     limits = tuple(float(q) for q in np.nanquantile(energy[0], (0.001, 0.999)))
     rows = [
         [
@@ -146,8 +66,8 @@ def energies(shown: Shown) -> go.Figure:
 
 def artefacts(shown: Shown, n: int = 2) -> go.Figure:
     """The sites where cosθ of the reconstruction is most wrong, enlarged (Picture 3.9)."""
-    before, after = shown.maps("z")
-    cosine = shown.maps("cos_theta")
+    before, after = shown.before.z, shown.after.z
+    cosine = _pair(shown, "cos_theta")
     residual = (cosine[1] - cosine[0]) ** 2
     rows, windows = [], []
     for k in np.argsort(residual.max(axis=(1, 2)))[::-1][:n]:
@@ -169,12 +89,12 @@ def comparison(shown: Mapping[str, Shown], chosen: Sequence[int]) -> go.Figure:
     first = next(iter(shown.values()))
     rows: list[list[Panel | None]] = [[]]
     for k in chosen:
-        rows[0] += [Panel(first.maps("z")[0][k], f"{first.names[k]}: M_z", mesh=first.meshes[k]), None]
+        rows[0] += [Panel(first.before.z[k], f"{first.names[k]}: M_z", mesh=first.meshes[k]), None]
     for model, one in shown.items():
         row: list[Panel | None] = []
         for k in chosen:
             mse = one.squared_error[k].mean() / 3
-            row.append(Panel(one.maps("z")[1][k], f"{one.names[k]} by {model}", mesh=one.meshes[k]))
+            row.append(Panel(one.after.z[k], f"{one.names[k]} by {model}", mesh=one.meshes[k]))
             row.append(error_panel(one.squared_error[k], f"squared error, MSE {mse:.4f}"))
         rows.append(row)
     return panel_grid(rows, title="All models")
@@ -191,29 +111,28 @@ def detail(shown: Mapping[str, Shown], k: int) -> go.Figure:
     def moved(image: np.ndarray) -> np.ndarray:
         return np.roll(image, shift, axis=(0, 1))
 
-    above: list[Panel | None] = [Panel(moved(first.maps("z")[0][k]), f"{first.names[k]}: M_z")]
+    above: list[Panel | None] = [Panel(moved(first.before.z[k]), f"{first.names[k]}: M_z")]
     below: list[Panel | None] = [None]
     for model, one in shown.items():
-        above.append(Panel(moved(one.maps("z")[1][k]), model))
+        above.append(Panel(moved(one.after.z[k]), model))
         below.append(error_panel(moved(one.squared_error[k]), "squared error (log)"))
     return panel_grid([above, below], title="Where the models struggle most", window=[window, window])
 
 
-def generated(ds: xr.Dataset, labels: Sequence[str], *, title: str) -> go.Figure:
-    """Generated lattices, four to a row: M_x, and M_z with its mesh (Picture 3.19)."""
-    ds = ds[["spin"]].compute()
+def generated(drawn: Examples, *, title: str) -> go.Figure:
+    """Generated lattices, two to a row: M_x, and M_z with its mesh (Picture 3.19)."""
     pairs = []
-    for k, label in enumerate(labels):
-        spin = ds["spin"][k]
-        pairs.append(
-            [
-                Panel(spin.isel({COMPONENT: 0}).values, "M_x"),
-                Panel(spin.isel({COMPONENT: 2}).values, label, mesh=mesh_of_lattice(spin, float(ds["B"][k]))),
-            ]
-        )
+    for k, (spin, mesh) in enumerate(zip(drawn.spin, drawn.meshes, strict=True)):
+        label = f"M_z, {drawn.n_defects[k]:.0f} defects on {drawn.n_skyrmions[k]:.0f}"
+        pairs.append([Panel(spin[..., 0], "M_x"), Panel(spin[..., 2], label, mesh=mesh)])
     rows: list[list[Panel | None]] = [[p for pair in pairs[k : k + 2] for p in pair] for k in range(0, len(pairs), 2)]
     rows[-1] += [None] * (len(rows[0]) - len(rows[-1]))
     return panel_grid(rows, title=title)
+
+
+def _pair(shown: Shown, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """One kind of map of the lattices and of their reconstructions."""
+    return getattr(shown.before, name), getattr(shown.after, name)
 
 
 def _centred(image: np.ndarray) -> tuple[tuple[int, int], Window]:

@@ -2,81 +2,47 @@
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
-from skylattice.defects.detect import ample_capacity
 from skylattice.report import evaluation_figures, latent_figures, pictures
 from skylattice.report.page import Page
 from skylattice.study import tables
-from skylattice.study.evaluation import Ensemble, Record, in_batches
+from skylattice.study.chapter import Study
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from skylattice.vae.model import VAE
-
 
 @dataclass
 class Report:
-    """A report being written.
+    """A report being written: a study, and the page that shows it.
 
     Attributes
     ----------
+    study
+        What was computed.
     path
         Of the page; tables go to ``tables/`` and, if asked for, figures to ``figures/`` beside it.
-    ensemble, records, models
-        The data, and by name the models on it; models that cannot be used are missing.
-    n_generated, n_quality, n_shown
-        Lattices generated for table 3.6, generated for each row of the quality table, and shown.
-    chosen
-        D, B and realization of the lattices to show; empty: test lattices from the fewest to the most defects.
     images
         Write figures as PNG and SVG.
-    seed
-        Of everything random.
+    missing
+        What could not be shown, and why.
     """
 
+    study: Study
     path: Path
-    ensemble: Ensemble
-    n_generated: int
-    n_quality: int
-    n_shown: int
-    chosen: Sequence[tuple[float, float, int]]
     images: bool
-    seed: int
-    records: dict[str, Record] = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     page: Page = field(default_factory=lambda: Page("Skyrmion lattices and their latent space"))
-    _networks: dict[str, VAE] = field(default_factory=dict)
 
-    @property
-    def best(self) -> Record:
-        """The model of the lowest test MSE."""
-        return min(self.records.values(), key=lambda record: record.test["mse"].mean())
-
-    @property
-    def frames(self) -> dict[str, pd.DataFrame]:
-        """By model: rows of its test lattices with ``z0`` and ``z1``."""
-        return {
-            name: record.test.assign(z0=record.scores[record.is_test, 0], z1=record.scores[record.is_test, 1])
-            for name, record in self.records.items()
-        }
-
-    def network(self, name: str) -> VAE:
-        """A model, loaded once."""
-        from skylattice.vae import artifact
-
-        if name not in self._networks:
-            self._networks[name] = artifact.load(self.models[name])
-        return self._networks[name]
+    def leave_out(self, part: str) -> None:
+        """Say on the page why a part of the study could not be made."""
+        self.page.text(f"Left out: {self.study.missing[part]}")
 
     def table(self, name: str, frame: pd.DataFrame, *, decimals: int = 4) -> None:
         """Put a table on the page and, with all digits, beside it as ``tables/NAME.csv``."""
@@ -96,7 +62,7 @@ class Report:
 
 
 def ensemble_section(report: Report) -> None:
-    frame = report.ensemble.frame
+    frame = report.study.ensemble.frame
     report.page.text(
         f"D from {frame['D'].min():g} to {frame['D'].max():g} J, B from {frame['B'].min():g} to "
         f"{frame['B'].max():g} J, "
@@ -113,46 +79,39 @@ def ensemble_section(report: Report) -> None:
 
 
 def reconstruction_section(report: Report) -> None:
-    both = [name for name, record in report.records.items() if (record.frame["part"] == "both").any()]
+    both = [name for name, record in report.study.records.items() if (record.frame["part"] == "both").any()]
     if both:
         report.page.text(
             f"{', '.join(both)}: trained on another ensemble, so every lattice here is new to it and serves as test "
             "lattice; where latents of training lattices are needed, these serve as well."
         )
     report.page.text("Tables 3.1 and 3.2. MSE is the mean over sites and components; energies in J per site.")
-    report.table("reconstruction", tables.reconstruction_table(list(report.records.values())), decimals=5)
-    report.figure("errors", evaluation_figures.error_histograms(report.frames))
+    report.table("reconstruction", tables.reconstruction_table(list(report.study.records.values())), decimals=5)
+    report.figure("errors", evaluation_figures.error_histograms(report.study.frames))
 
 
 def pictures_section(report: Report) -> None:
-    record = report.best
-    if report.chosen:
-        chosen, which = pictures.find(record.frame, report.chosen), "Chosen lattices"
-    else:
-        rows = np.flatnonzero(record.is_test)
-        chosen = rows[pictures.choose(record.frame.iloc[rows], report.n_shown)]
-        which = "Test lattices from the fewest to the most defects"
-    lattices = report.ensemble.ds.isel(sample=chosen)
-    names = list(string.ascii_uppercase[: len(chosen)])
-    shown = pictures.show(lattices, report.models[record.name], names)
-    of_lattice = record.frame.iloc[chosen]
+    found = report.study.pictures
+    if found is None:
+        report.leave_out("Lattices")
+        return
+    record = report.study.best
+    of_lattice = record.frame.iloc[found.rows]
     labels = [f"{d:.0f} defects, MSE {e:.4f}" for d, e in zip(of_lattice["n_defects"], of_lattice["mse"], strict=True)]
+    which = "Chosen lattices" if found.are_chosen else "Test lattices from the fewest to the most defects"
     report.page.text(
-        f"{which}, reconstructed by {record.name}, the model "
-        "of the lowest test "
-        "MSE (Pictures 3.6 to 3.9). Mesh and defects are those of the input: blue has fewer, yellow more than six "
-        "neighbours. Errors are coloured on a logarithmic scale."
+        f"{which}, reconstructed by {record.name}, the model of the lowest test MSE (Pictures 3.6 to 3.9). Mesh and "
+        "defects are those of the input: blue has fewer, yellow more than six neighbours. Errors are coloured on a "
+        "logarithmic scale."
     )
+    shown = found.by_model[record.name]
     report.figure("reconstructions", pictures.reconstructions(shown, labels))
     report.figure("fields", pictures.fields(shown))
     report.figure("energies", pictures.energies(shown))
     report.figure("artefacts", pictures.artefacts(shown))
-    every = {record.name: shown} | {
-        name: pictures.show(lattices, report.models[name], names) for name in report.records if name != record.name
-    }
     report.page.text("The lattices with the most defects, by all models (Pictures 3.10 to 3.12).")
-    report.figure("comparison", pictures.comparison(every, range(len(chosen))[-2:]))
-    report.figure("detail", pictures.detail(every, len(chosen) - 1))
+    report.figure("comparison", pictures.comparison(found.by_model, range(len(found.rows))[-2:]))
+    report.figure("detail", pictures.detail(found.by_model, len(found.rows) - 1))
 
 
 def defects_section(report: Report) -> None:
@@ -161,37 +120,27 @@ def defects_section(report: Report) -> None:
         "does, removes the "
         "scatter between lattices and so raises the correlation; the last two columns are over single lattices."
     )
-    report.table("defects_and_error", tables.defect_error_table(list(report.records.values())))
-    report.figure("error_by_defects", evaluation_figures.error_by_defects(report.frames))
+    report.table("defects_and_error", tables.defect_error_table(list(report.study.records.values())))
+    report.figure("error_by_defects", evaluation_figures.error_by_defects(report.study.frames))
 
 
 def anomalies_section(report: Report) -> None:
-    from skylattice.study.anomaly import BASELINE_LATTICES, anomaly_scores, score_detectors
-
-    record = report.best
-    test = np.flatnonzero(record.is_test)
-    train = np.flatnonzero(record.frame["part"].to_numpy() == "train")[:BASELINE_LATTICES]
-    lattices = report.ensemble.ds.isel(sample=test).compute()
-    output = in_batches(lattices).sky.reconstruct(report.models[record.name])["spin"]
-    training = report.ensemble.ds["spin"].isel(sample=train).values if len(train) else None
-    scores = anomaly_scores(lattices, output.compute(), training)
-    if scores["is_defect"].nunique() < 2:
-        report.page.text("Left out: the test lattices have no defects to find.")
+    found = report.study.detectors
+    if found is None:
+        report.leave_out("Finding defects")
         return
     report.page.text(
-        "Smoothed maps of the squared error and of the squared difference of cosθ, read at each "
-        "skyrmion, as detectors of "
-        "defects, scored against the triangulation. Baselines: 1 - |ψ6| from the positions alone, and "
-        "the squared error "
-        f"of a principal component analysis of the spins. By {record.name}, on test lattices."
+        "Smoothed maps of the squared error and of the squared difference of cosθ, read at each skyrmion, as detectors "
+        "of defects, scored against the triangulation. Baselines: 1 - |ψ6| from the positions alone, and the squared "
+        f"error of a principal component analysis of the spins. By {report.study.best.name}, on test lattices."
     )
-    report.table("anomaly_detectors", score_detectors(scores, seed=report.seed), decimals=3)
-    report.figure("detectors", evaluation_figures.detector_curves(scores))
+    report.table("anomaly_detectors", found.table, decimals=3)
+    report.figure("detectors", evaluation_figures.detector_curves(found.curves))
 
 
 def latent_space_section(report: Report) -> None:
-    records = list(report.records.values())
-    record = report.best
+    records = list(report.study.records.values())
+    record = report.study.best
     report.page.text(
         "The latent vector of a periodic model is its local map, row by row and cell by cell, then the global part. "
         "Principal components are those of the test lattices' vectors, as in the thesis; the sign of "
@@ -203,7 +152,7 @@ def latent_space_section(report: Report) -> None:
         "explained_variance", latent_figures.explained_variance({p: record.pca(p) for p in ("train", "test")})
     )
     report.table("explained_variance", tables.variance_table(records))
-    frames = report.frames
+    frames = report.study.frames
     report.figure(
         "components",
         latent_figures.component_scatter(
@@ -222,78 +171,53 @@ def latent_space_section(report: Report) -> None:
         "is perfect, 0 is "
         "guessing the mean."
     )
-    report.table("probes", tables.probe_table(records, seed=report.seed))
+    report.table("probes", tables.probe_table(records, seed=report.study.seed))
 
 
 def generation_section(report: Report) -> None:
-    from skylattice.latent.generate import generate
-    from skylattice.study.generation import thesis_experiment
-
-    if not report.n_generated:
+    study = report.study
+    if not study.n_generated:
         report.page.text("Left out: no lattices were to be generated.")
         return
-    generated = {
-        name: thesis_experiment(report.ensemble, record, report.network(name), report.n_generated, seed=report.seed)
-        for name, record in report.records.items()
-    }
-    report.page.text(
-        f"Table 3.6 over {report.n_generated} lattices per model, generated from the training set's mean μ and σ "
-        "(equation 2.20). The thesis' have 68 to 161 defects on 200×200 sites."
-    )
-    report.table("generated", tables.generated_table(list(report.records.values()), generated))
-    record = report.best
-    report.figure(
-        "generated_components",
-        latent_figures.component_scatter(
-            generated[record.name], ("m_z", "Q", "n_defects"), title=f"Lattices generated by {record.name}"
-        ),
-    )
-    report.figure(
-        "generated_charge",
-        latent_figures.component_by_charge(generated, averaged=False, title="Ẑ0 and charge of generated lattices"),
-    )
-    for method, relax in (("thesis", False), ("learned", True)):
-        lattices = generate(
-            record.latent_set,
-            report.network(record.name),
-            8 if method == "thesis" else 4,
-            method=method,  # type: ignore[arg-type]
-            relax=relax,
-            T=float(report.ensemble.ds["T"]),
-            hamiltonian=report.ensemble.ds.sky.hamiltonian,
-            seed=report.seed,
+    if study.generated is None:
+        report.leave_out("Table 3.6")
+    else:
+        report.page.text(
+            f"Table 3.6 over {study.n_generated} lattices per model, generated from the training set's mean μ and σ "
+            "(equation 2.20). The thesis' have 68 to 161 defects on 200×200 sites."
         )
-        counts = lattices.sky.defects(max_skyrmions=ample_capacity(record.size)).compute()
-        labels = [
-            f"M_z, {d:.0f} defects on {n:.0f}" for d, n in zip(counts["n_defects"], counts["n_skyrmions"], strict=True)
-        ]
-        how = "as in the thesis" if method == "thesis" else "from the learned prior, relaxed"
-        report.figure(f"generated_{method}", pictures.generated(lattices, labels, title=f"Generated {how}"))
+        report.table("generated", tables.generated_table(list(study.records.values()), study.generated))
+        title = f"Lattices generated by {study.best.name}"
+        of_best = study.generated[study.best.name]
+        components = latent_figures.component_scatter(of_best, ("m_z", "Q", "n_defects"), title=title)
+        report.figure("generated_components", components)
+        title = "Ẑ0 and charge of generated lattices"
+        charges = latent_figures.component_by_charge(study.generated, averaged=False, title=title)
+        report.figure("generated_charge", charges)
+    if study.examples is None:
+        report.leave_out("Generated lattices")
+        return
+    for drawn in study.examples:
+        how = "as in the thesis" if drawn.recipe.method == "thesis" else "from the learned prior, relaxed"
+        report.figure(f"generated_{drawn.recipe.method}", pictures.generated(drawn, title=f"Generated {how}"))
 
 
 def quality_section(report: Report) -> None:
-    from skylattice.study.generation import quality
-
-    if not report.n_quality:
+    study = report.study
+    if not study.n_quality:
         report.page.text("Left out: no lattices were to be generated.")
         return
-    record = report.best
+    if study.quality is None:
+        report.leave_out("Quality")
+        return
     report.page.text(
-        f"{report.n_quality} lattices per row, by {record.name}. 'data' compares one half of the "
-        "ensemble with the other. "
-        "Energy excess in J per site over the data at the same D and B; artefacts are sites with cosθ < "
-        "0.98; distances "
-        "are mean squared differences to the nearest lattice, modulo translations, in the data and "
-        "within the row: small "
-        "ones mean copies. ks_* are Kolmogorov-Smirnov distances to the data with bootstrap intervals, "
-        "which lie rather "
-        "high: judge them against the data's own row. Relaxing is a quench of 300 updates per spin."
+        f"{study.n_quality} lattices per row, by {study.best.name}. 'data' compares one half of the ensemble with the "
+        "other. Energy excess in J per site over the data at the same D and B; artefacts are sites with cosθ < 0.98; "
+        "distances are mean squared differences to the nearest lattice, modulo translations, in the data and within "
+        "the row: small ones mean copies. ks_* are Kolmogorov-Smirnov distances to the data with bootstrap intervals, "
+        "which lie rather high: judge them against the data's own row. Relaxing is a quench of 300 updates per spin."
     )
-    report.table(
-        "generation_quality",
-        quality(report.ensemble, record, report.network(record.name), report.n_quality, seed=report.seed),
-        decimals=5,
-    )
+    report.table("generation_quality", study.quality, decimals=5)
 
 
 #: By title, in order; the first one needs no model.

@@ -99,7 +99,7 @@ def scalar_table(results: xr.Dataset) -> pd.DataFrame:
     """
     place = {name: k for k, name in enumerate(dict.fromkeys((*GRID_DIMS, *VARIABLES)))}
     frame = results.to_dataframe().reset_index()
-    frame = frame[sorted(frame, key=lambda name: place.get(str(name).partition(" (")[0], len(place)))]
+    frame = frame[sorted(frame, key=lambda name: place.get(str(name), len(place)))]
     frame = frame[frame["status"] == STATUS["done"]].reset_index(drop=True)
     for name in ("status", "phase"):
         if name in results:

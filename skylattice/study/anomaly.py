@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -9,8 +10,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from skylattice.arrays import lattices
+from skylattice.defects.of_spins import of_spins
+from skylattice.defects.skyrmion_lattice import skyrmion_lattice
 from skylattice.latent.correlations import Estimate, bootstrap
+from skylattice.observables.energy import cos_theta
 from skylattice.schema import COMPONENT, SITE_DIMS
+from skylattice.study.evaluation import Ensemble, Record, in_batches
 
 #: Width of the Gaussian that smooths the maps, in lattice constants: a defect disturbs its neighbours.
 SMOOTHING = 0.5
@@ -37,30 +43,42 @@ def anomaly_scores(spins: xr.Dataset, output: xr.DataArray, training: np.ndarray
     over half a lattice constant and read at the skyrmion; ``psi6`` is 1 - |ψ6|, from positions alone; ``pca`` the
     squared error of a PCA of the spins.
     """
-    found = spins.sky.defects().compute()
-    order = spins.sky.hexatic_order()["psi6"].compute()
-    lattices = spins["spin"].transpose("sample", *SITE_DIMS, COMPONENT)
-    residual = (spins.assign(spin=output).sky.cos_theta() - spins.sky.cos_theta()) ** 2
+    of = lattices(spins)
+    found = of_spins(skyrmion_lattice, of.spin, of.B).compute()
+    spin = of.spin.transpose("sample", *SITE_DIMS, COMPONENT)
+    residual = (cos_theta(output, *of[1:]) - cos_theta(*of)) ** 2
     maps = {
-        "squared_error": ((output - lattices) ** 2).sum(COMPONENT).transpose("sample", *SITE_DIMS).values,
+        "squared_error": ((output - spin) ** 2).sum(COMPONENT).transpose("sample", *SITE_DIMS).values,
         "cos_theta": residual.transpose("sample", *SITE_DIMS).values,
     }
     if training is not None and len(training) > 1:
-        maps["pca"] = _pca_error(lattices.values, training)
+        maps["pca"] = _pca_error(spin.values, training)
     tables = []
-    for k in range(len(lattices)):
+    for k in range(len(spin)):
         x, y, z = (found[name].values[k] for name in ("skyrmion_x", "skyrmion_y", "coordination"))
         seen = np.isfinite(x) & np.isfinite(z)
         if not seen.any():
             continue
-        sites = lattices.sizes["y"] * lattices.sizes["x"]
+        sites = spin.sizes["y"] * spin.sizes["x"]
         width = SMOOTHING * np.sqrt(2 / np.sqrt(3) * sites / seen.sum())
         scores = {name: _read(image[k], x[seen], y[seen], width) for name, image in maps.items()}
         tables.append(
-            pd.DataFrame({"lattice": k, "is_defect": z[seen] != 6, **scores, "psi6": 1 - order.values[k][seen]})
+            pd.DataFrame({"lattice": k, "is_defect": z[seen] != 6, **scores, "psi6": 1 - found["psi6"].values[k][seen]})
         )
     columns = ["lattice", "is_defect", *maps, "psi6"]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def score_test_lattices(ensemble: Ensemble, record: Record, model: str | os.PathLike[str]) -> pd.DataFrame:
+    """:func:`anomaly_scores` of the test lattices of a model, its training lattices for the baseline."""
+    from skylattice.vae.infer import reconstruct
+
+    test = np.flatnonzero(record.is_test)
+    train = np.flatnonzero(record.frame["part"].to_numpy() == "train")[:BASELINE_LATTICES]
+    ds = ensemble.ds.isel(sample=test).compute()
+    of = lattices(in_batches(ds))
+    output = reconstruct(of.spin, model, of.hamiltonian, D=of.D, B=of.B).compute()
+    return anomaly_scores(ds, output, ensemble.ds["spin"].isel(sample=train).values if len(train) else None)
 
 
 def score_detectors(table: pd.DataFrame, *, resamples: int = 100, seed: int = 0) -> pd.DataFrame:
@@ -109,3 +127,31 @@ def _pca_error(lattices: np.ndarray, training: np.ndarray) -> np.ndarray:
     flat = lattices.reshape(len(lattices), -1)
     error = (pca.inverse_transform(pca.transform(flat)) - flat) ** 2
     return error.reshape(lattices.shape).sum(axis=-1)
+
+
+def roc_curves(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of defects found against share of regular skyrmions flagged, for each score and every threshold.
+
+    Parameters
+    ----------
+    table
+        From :func:`anomaly_scores`; some rows are defects and some are not.
+
+    Returns
+    -------
+    Columns ``detector``, ``false_positive_rate`` and ``true_positive_rate``, the rates rising within a detector.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"lattice": 0, "is_defect": [True, False, False], "psi6": [0.9, 0.2, 0.1]})
+    >>> roc_curves(table)["true_positive_rate"].tolist()
+    [0.0, 1.0, 1.0]
+    """
+    from sklearn.metrics import roc_curve
+
+    truth = table["is_defect"].to_numpy(dtype=bool)
+    curves = []
+    for name in table.columns.drop(["lattice", "is_defect"]):
+        false, true, _ = roc_curve(truth, table[name])
+        curves.append(pd.DataFrame({"detector": name, "false_positive_rate": false, "true_positive_rate": true}))
+    return pd.concat(curves, ignore_index=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,8 +12,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from skylattice.arrays import lattices
+from skylattice.defects.classify import defects
+from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError, StoreError
-from skylattice.io.results import open_results, write_results
+from skylattice.io.results import cache_key, cached, open_results, write_results
 from skylattice.io.store import open_ensemble
 from skylattice.latent.pca import PCA, fit_pca, torus_average
 from skylattice.latent.prior import LatentSet
@@ -43,8 +44,8 @@ class Ensemble:
     ds
         Lazy dataset along ``sample``; D, B and realization are coordinates.
     frame
-        One row per lattice: ``position`` in the store's grid, D, B, realization, Q, m_z, n_defects, n_skyrmions, and
-        ``n_defects_thesis``, counted by the thesis' rule with open boundaries.
+        One row per lattice: ``position`` in the store's grid, D, B, realization, Q, m_z, n_defects, n_skyrmions, and,
+        after :func:`count_by_thesis_rule`, ``n_defects_thesis``, by the thesis' rule with open boundaries.
     """
 
     store: Path
@@ -132,7 +133,7 @@ class Record:
 
 
 def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
-    """The skyrmion lattices of a store whose scalars are known.
+    """The skyrmion lattices of a store whose scalars are known; reads, and computes nothing.
 
     Raises
     ------
@@ -153,15 +154,20 @@ def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
     if not chosen.any():
         raise StoreError(f"{store}: no lattice is in the skyrmion phase. Simulate at B between 0.3 and 0.65 D²/J.")
     frame = frame[chosen].reset_index(drop=True)
-    lattices = lattices_at(ds, frame["position"].to_numpy())
+    return Ensemble(Path(store), lattices_at(ds, frame["position"].to_numpy()), frame)
+
+
+def count_by_thesis_rule(ensemble: Ensemble) -> Ensemble:
+    """The same with ``n_defects_thesis`` in its frame, from the result store or computed and kept there."""
+    frame = ensemble.frame
     key = cache_key(frame["position"].tolist(), frame["Q"].tolist())
-    counted = cached(Path(store), "defects_thesis", key, lambda: _thesis_count(lattices))
-    return Ensemble(Path(store), lattices, frame.assign(n_defects_thesis=counted["n_defects"].values))
+    counted = cached(ensemble.store, "defects_thesis", key, lambda: _thesis_count(ensemble.ds))
+    return replace(ensemble, frame=frame.assign(n_defects_thesis=counted["n_defects"].values))
 
 
-def _thesis_count(lattices: xr.Dataset) -> xr.Dataset:
+def _thesis_count(ds: xr.Dataset) -> xr.Dataset:
     """Defects by the thesis' rule and its open triangulation, whose hull counts as defects."""
-    counted = lattices.sky.defects(rule="dusek2023", boundary="open", exclude_hull=False)
+    counted = of_spins(defects, ds["spin"], ds["B"], rule="dusek2023", boundary="open", exclude_hull=False)
     return counted[["n_defects"]].compute()
 
 
@@ -216,10 +222,7 @@ def evaluate_model(
     group = f"models/{model_name(model)}"
     results = _known(ensemble, group, wanted, reference.fingerprint, data)
     if results is None:
-        results = _evaluate(ensemble, grid, model, wanted).assign_attrs(
-            model_fingerprint=reference.fingerprint, data_fingerprint=data
-        )
-        write_results(ensemble.store, group, results.copy())
+        results = _encode_into_results(ensemble.store, grid, model, wanted)
     flat = results[["mu", "log_var", *_ERRORS]].transpose(*GRID_DIMS, ...)
     position = ensemble.frame["position"].to_numpy()
     values = {str(name): array.values.reshape(-1, *array.shape[3:])[position] for name, array in flat.items()}
@@ -236,28 +239,39 @@ def evaluate_model(
     )
 
 
+def encode_store(store: str | os.PathLike[str], model: str | os.PathLike[str]) -> xr.Dataset:
+    """Latent vectors and errors of every lattice that is done, of any phase, into the results beside the store.
+
+    Returns
+    -------
+    Dataset over (D, B, realization), NaN for holes: ``mu`` and ``log_var`` (..., latent), ``mse``,
+    ``energy_difference`` and ``cos_theta_difference``. Its attributes name model and data.
+
+    Raises
+    ------
+    ModelError, MissingExtraError
+        If the model cannot be read or does not fit the lattices.
+    """
+    grid = open_ensemble(store)
+    done = np.flatnonzero(grid["status"].transpose(*GRID_DIMS).values.ravel() == STATUS["done"])
+    return _encode_into_results(Path(store), grid, model, done)
+
+
+def is_encoded(store: str | os.PathLike[str], model: str | os.PathLike[str]) -> bool:
+    """Whether the results beside a store have the latents of this very model, not of another of its name."""
+    from skylattice.vae import infer
+
+    try:
+        known = open_results(store, f"models/{model_name(model)}")
+    except StoreError:  # never computed
+        return False
+    return known.attrs.get("model_fingerprint") == infer.refer(model).fingerprint
+
+
 def model_name(model: str | os.PathLike[str]) -> str:
     """Name of a model: that of its folder, or of the run's folder where it is called "model"."""
     path = Path(model)
     return path.resolve().parent.name if path.name == "model" else path.name
-
-
-def cache_key(*parts: Any) -> str:
-    """Digest of what a result depends on."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def cached(store: Path, group: str, key: str, compute: Callable[[], xr.Dataset]) -> xr.Dataset:
-    """A group of the result store if it was made under the same key, else computed and written now."""
-    try:
-        known = open_results(store, group)
-        if known.attrs.get("key") == key:
-            return known.compute()
-    except StoreError:
-        pass  # never computed
-    result = compute().assign_attrs(key=key)
-    write_results(store, group, result.copy())
-    return result
 
 
 def _parts(grid: xr.Dataset, ensemble: Ensemble, metadata: dict[str, Any], fingerprint: str) -> np.ndarray:
@@ -304,15 +318,24 @@ def in_batches(lattices: xr.Dataset) -> xr.Dataset:
     return lattices.assign(spin=lattices["spin"].chunk(sample=(_BATCH,) * batches + (1,) * (n - _BATCH * batches)))
 
 
-def _evaluate(ensemble: Ensemble, grid: xr.Dataset, model: Any, wanted: np.ndarray) -> xr.Dataset:
-    """Latents and errors of the wanted lattices on the grid, NaN elsewhere."""
-    lattices = in_batches(lattices_at(grid, wanted))
-    computed = lattices.sky.encode(model).assign(lattices.sky.reconstruction_error(model)[list(_ERRORS)]).compute()
+def _encode_into_results(store: Path, grid: xr.Dataset, model: Any, wanted: np.ndarray) -> xr.Dataset:
+    """Latents and errors of the lattices at flat positions, NaN elsewhere; written under the model's name."""
+    from skylattice.vae import infer
+    from skylattice.vae.data import data_fingerprint
+
+    of = lattices(in_batches(lattices_at(grid, wanted)))
+    encoded = infer.encode(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
+    errors = infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
+    computed = encoded.assign(errors[list(_ERRORS)]).compute()
     shape = [grid.sizes[dim] for dim in GRID_DIMS]
-    result = {}
+    variables = {}
     for name, array in computed.data_vars.items():
         array = array.transpose("sample", ...)
         values = np.full((int(np.prod(shape)), *array.shape[1:]), np.nan, dtype=array.dtype)
         values[wanted] = array.values
-        result[name] = ((*GRID_DIMS, *array.dims[1:]), values.reshape(*shape, *array.shape[1:]))
-    return xr.Dataset(result, coords={dim: grid[dim] for dim in GRID_DIMS}, attrs={"model": model_name(model)})
+        dims = (*GRID_DIMS, *array.dims[1:])
+        variables[name] = (dims, values.reshape(*shape, *array.shape[1:]), array.attrs)
+    attrs = {**encoded.attrs, "model": model_name(model), "data_fingerprint": data_fingerprint(grid)}
+    result = xr.Dataset(variables, {dim: grid[dim] for dim in GRID_DIMS}, attrs)
+    write_results(store, f"models/{model_name(model)}", result.copy())
+    return result

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from skylattice.arrays import lattices, spin_dataset
+from skylattice.defects.classify import defects
 from skylattice.defects.detect import ample_capacity
+from skylattice.defects.of_spins import of_spins
+from skylattice.io.results import cache_key, cached
 from skylattice.latent.correlations import Estimate
-from skylattice.latent.generate import Generation, generate
+from skylattice.latent.generate import generate
 from skylattice.latent.pca import torus_average
+from skylattice.latent.recipe import Generation, Recipe
 from skylattice.latent.relax import quench, quench_schedule
+from skylattice.observables.scalars import observables
+from skylattice.schema import SPIN_DIMS
 from skylattice.simulation.engine import random_lattice
 from skylattice.simulation.schedule import Schedule
-from skylattice.study.evaluation import Ensemble, Record, cache_key, cached
+from skylattice.study.evaluation import Ensemble, Record
+from skylattice.study.lattice import mesh_of_lattice
 from skylattice.study.quality import Reference, measure
 
 if TYPE_CHECKING:
+    from skylattice.defects.triangulate import Mesh
     from skylattice.vae.model import VAE
 
 #: Methods in the order of the quality table.
-METHODS = ("learned", "neighbourhood", "low_defect", "conditional", "prior", "thesis")
+METHODS: tuple[Generation, ...] = ("learned", "neighbourhood", "low_defect", "conditional", "prior", "thesis")
 #: The learned density once more, relaxed, further away from the lattices that it was learned from.
 NOVELTIES = (0.5, 1.0)
 #: Lattices of the data to compare with, at most, and lattices simulated to time the simulation.
@@ -38,10 +47,11 @@ def thesis_experiment(ensemble: Ensemble, record: Record, model: VAE, n: int, *,
     """Lattices generated as in the thesis: ``z0``, ``z1``, ``averaged_z0``, Q, m_z and n_defects of each."""
 
     def compute() -> xr.Dataset:
-        lattices = _generate(ensemble, record, model, n, "thesis", relax=False, seed=seed)
-        scalars = lattices.sky.observables()[["topological_charge", "m_z"]]
-        counts = lattices.sky.defects(max_skyrmions=ample_capacity(record.size))["n_defects"]
-        return scalars.assign(n_defects=counts, z=lattices["z"]).drop_vars("component", errors="ignore").compute()
+        ds = _generate(ensemble, record, model, n, Recipe("thesis", seed=seed))
+        of = lattices(ds)
+        scalars = observables(*of)[["topological_charge", "m_z"]]
+        counts = of_spins(defects, of.spin, of.B, max_skyrmions=ample_capacity(record.size))["n_defects"]
+        return scalars.assign(n_defects=counts, z=ds["z"]).drop_vars("component", errors="ignore").compute()
 
     key = cache_key(_VERSION, _identity(ensemble, record), n, seed)
     known = cached(ensemble.store, f"generation/{record.name}-thesis", key, compute)
@@ -74,40 +84,64 @@ def _identity(ensemble: Ensemble, record: Record) -> tuple[Any, ...]:
     return record.fingerprint, frame["position"].tolist(), frame["Q"].tolist(), np.flatnonzero(record.is_train).tolist()
 
 
-def _generate(ensemble: Ensemble, record: Record, model: VAE, n: int, method: str, **options: Any) -> xr.Dataset:
-    return generate(
-        record.latent_set,
-        model,
-        n,
-        method=cast(Generation, method),
-        T=float(ensemble.ds["T"]),
-        hamiltonian=ensemble.ds.sky.hamiltonian,
-        **options,
-    )
+@dataclass(frozen=True)
+class Examples:
+    """A few generated lattices to look at.
+
+    Attributes
+    ----------
+    recipe
+        How they were drawn.
+    spin
+        Shape (sample, y, x, 3).
+    meshes
+        Triangulations of their skyrmions; None for too few.
+    n_skyrmions, n_defects
+        Of each.
+    """
+
+    recipe: Recipe
+    spin: np.ndarray
+    meshes: list[Mesh | None]
+    n_skyrmions: np.ndarray
+    n_defects: np.ndarray
+
+
+def examples(ensemble: Ensemble, record: Record, model: VAE, n: int, recipe: Recipe) -> Examples:
+    """A few lattices drawn from a model, with what pictures show of them."""
+    ds = _generate(ensemble, record, model, n, recipe)
+    of = lattices(ds)
+    counts = of_spins(defects, of.spin, of.B, max_skyrmions=ample_capacity(record.size)).compute()
+    meshes = [mesh_of_lattice(of.spin[k], float(of.B[k])) for k in range(n)]
+    return Examples(recipe, of.spin.values, meshes, counts["n_skyrmions"].values, counts["n_defects"].values)
+
+
+def _generate(ensemble: Ensemble, record: Record, model: VAE, n: int, recipe: Recipe) -> xr.Dataset:
+    of = lattices(ensemble.ds)
+    T = float(ensemble.ds["T"])
+    return generate(record.latent_set, model, n, recipe, T=T, hamiltonian=of.hamiltonian)
 
 
 def _rows(ensemble: Ensemble, record: Record, model: VAE, n: int, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
     chosen = np.random.default_rng(seed).permutation(len(ensemble))[:_REFERENCE]
     reference = Reference(measure(ensemble.ds.isel(sample=np.sort(chosen)).compute()), seed=seed)
     yield "data", reference.data_row(seconds=_simulation_seconds(ensemble, seed), n=n)
-    arms: list[tuple[str, dict[str, Any]]] = []
-    for method in METHODS:
-        if method != "conditional" or record.spec.condition:
-            arms += [(method, {"relax": False}), (method, {"relax": True})]
-    arms += [("learned", {"relax": True, "novelty": novelty}) for novelty in NOVELTIES]
-    for method, options in arms:
-        _generate(ensemble, record, model, 1, method, **options, seed=seed)  # load and compile
+    methods = [method for method in METHODS if method != "conditional" or record.spec.condition]
+    recipes = [Recipe(method, relax=relax, seed=seed) for method in methods for relax in (False, True)]
+    recipes += [Recipe("learned", novelty=novelty, relax=True, seed=seed) for novelty in NOVELTIES]
+    for recipe in recipes:
+        _generate(ensemble, record, model, 1, recipe)  # load and compile
         start = time.perf_counter()
-        lattices = _generate(ensemble, record, model, n, method, **options, seed=seed)
+        drawn = _generate(ensemble, record, model, n, recipe)
         seconds = (time.perf_counter() - start) / n
-        yield _label(method, **options), reference.row(measure(lattices), seconds=seconds)
+        yield _label(recipe), reference.row(measure(drawn), seconds=seconds)
     yield "random spins, relaxed", _quench_alone(ensemble, reference, n, seed)
 
 
-def _label(method: str, *, relax: bool, novelty: float | None = None) -> str:
+def _label(recipe: Recipe) -> str:
     """Name of a row."""
-    parts = (method, "" if novelty is None else f"novelty {novelty:g}", "relaxed" if relax else "")
-    return ", ".join(part for part in parts if part)
+    novelty = "" if recipe.novelty is None else f"novelty {recipe.novelty:g}"
+    return ", ".join(part for part in (recipe.method, novelty, "relaxed" if recipe.relax else "") if part)
 
 
 def _simulation_seconds(ensemble: Ensemble, seed: int) -> float:
@@ -124,9 +158,9 @@ def _simulation_seconds(ensemble: Ensemble, seed: int) -> float:
 def _quench_alone(ensemble: Ensemble, reference: Reference, n: int, seed: int) -> dict[str, Any]:
     """The default quench from random spins: what the networks must beat."""
     start = time.perf_counter()
-    lattices = _random(ensemble, n, quench_schedule(float(ensemble.ds["T"])), seed)
+    quenched = _random(ensemble, n, quench_schedule(float(ensemble.ds["T"])), seed)
     seconds = (time.perf_counter() - start) / n
-    return reference.row(measure(lattices), seconds=seconds)
+    return reference.row(measure(quenched), seconds=seconds)
 
 
 def _random(ensemble: Ensemble, n: int, schedule: Schedule, seed: int) -> xr.Dataset:
@@ -134,9 +168,10 @@ def _random(ensemble: Ensemble, n: int, schedule: Schedule, seed: int) -> xr.Dat
     at = np.random.default_rng(seed).integers(0, len(ensemble), n)
     D, B = (ensemble.frame[name].to_numpy()[at] for name in ("D", "B"))
     start = np.stack([random_lattice(ensemble.size, np.random.SeedSequence(seed, spawn_key=(k,))) for k in range(n)])
-    spin = quench(start, schedule, D=D, B=B, hamiltonian=ensemble.ds.sky.hamiltonian, seed=seed)
-    ds = ensemble.ds.isel(sample=np.zeros(n, dtype=int)).drop_vars(["D", "B", "realization"])
-    return ds.assign(spin=(("sample", "y", "x", "component"), spin)).assign_coords(D=("sample", D), B=("sample", B))
+    hamiltonian = lattices(ensemble.ds).hamiltonian
+    spin = quench(start, schedule, D=D, B=B, hamiltonian=hamiltonian, seed=seed)
+    coords = {"D": ("sample", D), "B": ("sample", B), "T": float(ensemble.ds["T"])}
+    return spin_dataset(("sample", *SPIN_DIMS), spin, coords, hamiltonian)
 
 
 def _to_dataset(rows: dict[str, dict[str, Any]]) -> xr.Dataset:

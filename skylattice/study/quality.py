@@ -9,8 +9,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from skylattice.arrays import lattices
+from skylattice.defects.classify import defects
 from skylattice.defects.detect import ample_capacity
+from skylattice.defects.of_spins import of_spins
 from skylattice.latent.correlations import Estimate, kolmogorov_smirnov
+from skylattice.observables.energy import cos_theta
+from skylattice.observables.scalars import observables
+from skylattice.observables.structure import structure_factor
 from skylattice.schema import SITE_DIMS
 
 #: At T = 0.006 a spin this far from its field has a chance of 1e-6: an artefact of a network.
@@ -38,11 +44,12 @@ def measure(ds: xr.Dataset, *, spin: str = "spin") -> xr.Dataset:
     number of sites with cosθ < 0.98; ``ring`` (sample, q), the structure factor averaged over rings one wave number
     wide; ``modes`` (sample, component, k), the low Fourier modes that :func:`nearest_distance` compares.
     """
-    scalars = ds.sky.observables(spin=spin)[list(_SCALARS)]
+    of = lattices(ds, spin=spin)
+    scalars = observables(*of)[list(_SCALARS)]
     rows = ample_capacity((ds.sizes["y"], ds.sizes["x"]))
-    counts = ds.sky.defects(spin=spin, max_skyrmions=rows)[list(_COUNTS)]
-    artefacts = (ds.sky.cos_theta(spin=spin) < ARTEFACT_COS_THETA).sum(SITE_DIMS)
-    power = ds.sky.structure_factor(spin=spin)
+    counts = of_spins(defects, of.spin, of.B, max_skyrmions=rows)[list(_COUNTS)]
+    artefacts = (cos_theta(*of) < ARTEFACT_COS_THETA).sum(SITE_DIMS)
+    power = structure_factor(of.spin)
     result = xr.merge([scalars, counts], compat="override").assign(n_artefacts=artefacts).compute()
     values = np.asarray(ds[spin].transpose("sample", "y", "x", "component").values, dtype=np.float64)
     size = (ds.sizes["y"], ds.sizes["x"])

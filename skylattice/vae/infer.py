@@ -109,7 +109,7 @@ def encode(
     Returns
     -------
     Dataset with ``mu`` and ``log_var`` of shape ``(..., latent)``, float32, unit 1; NaN for holes. A periodic model's
-    latents are its local map, row by row, then the global part: :meth:`skylattice.vae.VAE.split_latent`. Lazy if
+    latents are its local map, row by row, then the global part: :meth:`skylattice.vae.ModelSpec.split`. Lazy if
     ``spin`` is lazy.
 
     Raises

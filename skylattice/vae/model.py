@@ -25,7 +25,7 @@ class VAE(keras.Model):
 
     A batch is a mapping with ``spin`` (``(batch, y, x, 3)``, float32 unit spins of the Hamiltonian family
     :attr:`spec` names) and ``parameters`` (``(batch, 2)``: D and B in J). The latent vector of a lattice is flat; see
-    :meth:`split_latent` for its layout.
+    :meth:`skylattice.vae.ModelSpec.split` for its layout.
 
     Parameters
     ----------
@@ -133,16 +133,6 @@ class VAE(keras.Model):
             )
         spin = self.decoder(z, self._check_parameters(parameters, len(z)), size=(ny, nx))
         return ops.convert_to_numpy(spin)
-
-    def split_latent(self, z: np.ndarray, *, size: int | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Local map ``(..., y / 20, x / 20, latents per cell)`` and global part ``(..., global latents)`` of ``z``.
-
-        A ``thesis`` model has no local map: all of its latents are global.
-        """
-        ny, nx = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-        rows, columns = self.spec.grid((ny, nx))
-        local = rows * columns * self.spec.cell_latents
-        return z[..., :local].reshape(*z.shape[:-1], rows, columns, self.spec.cell_latents), z[..., local:]
 
     def get_config(self) -> dict[str, Any]:
         """The spec, as JSON."""

@@ -135,9 +135,8 @@ class PeriodicDecoder(_Network):
 
     def call(self, z: Any, parameters: Any, size: tuple[int, int], training: bool = False) -> Any:
         """Unit spins of shape ``(batch, *size, 3)``, float32."""
-        rows, columns = self.spec.grid(size)
-        local = rows * columns * self.spec.cell_latents
-        x = self.entry(ops.reshape(z[:, :local], (-1, rows, columns, self.spec.cell_latents)))
+        local = self.spec.local_latents(size)
+        x = self.entry(ops.reshape(z[:, :local], (-1, *self.spec.grid(size), self.spec.cell_latents)))
         modulator = None
         if self.modulated:
             whole = [z[:, local:], _normalised(parameters)] if self.spec.condition else [z[:, local:]]

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 from skylattice.errors import ModelError, SchemaError
 from skylattice.hamiltonian import Hamiltonian
 
@@ -86,16 +88,48 @@ class ModelSpec:
         """Latents per cell of the local map; 0 for a ``thesis`` model."""
         return 0 if self.preset == "thesis" else (self.latent - self.global_latent) // _REFERENCE_CELLS
 
+    @property
+    def global_latents(self) -> int:
+        """Latents that describe the whole lattice."""
+        return self.latent if self.preset == "thesis" else self.global_latent
+
     def grid(self, size: Sequence[int]) -> tuple[int, int]:
         """Rows and columns of the local map of a lattice of (ny, nx) sites."""
         return size[0] // CELL, size[1] // CELL
 
     def latents(self, size: Sequence[int]) -> int:
         """Number of latents of a lattice of (ny, nx) sites: first the local map, row by row, then the global part."""
-        if self.preset == "thesis":
-            return self.latent
+        return self.local_latents(size) + self.global_latents
+
+    def local_latents(self, size: Sequence[int]) -> int:
+        """How many of them are the local map."""
         rows, columns = self.grid(size)
-        return rows * columns * self.cell_latents + self.global_latent
+        return rows * columns * self.cell_latents
+
+    def split(self, latents: Any, size: Sequence[int]) -> tuple[Any, Any]:
+        """Local map ``(..., rows, columns, latents per cell)`` and global part ``(..., global latents)`` of vectors.
+
+        The flat vector ``(..., latents)`` is the map, row by row, cell by cell, then the global part. A ``thesis``
+        model has an empty map: all of its latents are global. The decoder takes them apart alike.
+
+        Raises
+        ------
+        ModelError
+            If the vectors are not of the length that a lattice of (ny, nx) sites has.
+        """
+        if latents.shape[-1] != self.latents(size):
+            raise ModelError(
+                f"latents: expected {self.latents(size)} of a lattice of {size[0]}×{size[1]} sites, found "
+                f"{latents.shape[-1]}. Check the size."
+            )
+        local = self.local_latents(size)
+        cells = latents[..., :local].reshape(*latents.shape[:-1], *self.grid(size), self.cell_latents)
+        return cells, latents[..., local:]
+
+    @staticmethod
+    def join(local: np.ndarray, whole: np.ndarray) -> np.ndarray:
+        """The flat vectors that :meth:`split` took apart."""
+        return np.concatenate([local.reshape(*local.shape[:-3], -1), whole], axis=-1)
 
     def check_size(self, size: Sequence[int]) -> None:
         """Raise :class:`ModelError` unless the model takes lattices of (ny, nx) sites."""

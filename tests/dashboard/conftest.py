@@ -11,6 +11,7 @@ import models
 import streamlit as st
 
 from skylattice.study.analysis import analyse_store
+from skylattice.study.evaluation import encode_store
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,7 @@ def analysed(tmp_path_factory):
     root = tmp_path_factory.mktemp("root")
     save(build("periodic", size=20, widths=(8, 8, 16), blocks=(1, 1, 1)), root / "tiny")
     analyse_store(make_store(root / "full.zarr"), progress=False)
-    models.encode(root / "full.zarr", str(root / "tiny"))
+    encode_store(root / "full.zarr", str(root / "tiny"))
     return root
 
 

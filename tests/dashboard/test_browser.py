@@ -29,14 +29,14 @@ PATIENCE = 240
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """Address of a dashboard on a copy of the example ensemble."""
-    from models import encode
+    from skylattice.study.evaluation import encode_store
 
     root = tmp_path_factory.mktemp("served")
     example = open_catalog()["example"].path
     for name in ("example.zarr", "example.results.zarr"):
         shutil.copytree(example.with_name(name), root / name)
     save_tiny(root / "tiny")
-    encode(root / "example.zarr", str(root / "tiny"))
+    encode_store(root / "example.zarr", str(root / "tiny"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

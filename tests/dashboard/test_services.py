@@ -9,6 +9,7 @@ import models
 import numpy as np
 import pytest
 import services
+import stores
 from services import Point
 from small_stores import SIZE, lattice, make_store
 
@@ -23,7 +24,7 @@ POINT = Point(0.5, 0.1, 1)
 
 
 def test_sources__start_with_the_given_store_and_list_what_ships(full):
-    assert list(services.sources()) == ["full", "example", "uppasd-200"]
+    assert list(stores.sources()) == ["full", "example", "uppasd-200"]
 
 
 def test_sources__finds_stores_below_a_root_but_not_results(root):
@@ -32,14 +33,14 @@ def test_sources__finds_stores_below_a_root_but_not_results(root):
     make_store(root / "top.zarr", write=False)
     (root / "top.results.zarr").mkdir()
     (root / "top.results.zarr" / "zarr.json").write_text("{}")
-    assert set(services.sources()) - {"example", "uppasd-200"} == {"a/b/deep", "top"}
+    assert set(stores.sources()) - {"example", "uppasd-200"} == {"a/b/deep", "top"}
 
 
 def test_source__of_a_path_is_refused_however_it_is_written(root, tmp_path):
     outside = make_store(tmp_path / "outside.zarr")
     for key in (str(outside), "../outside", "../outside.zarr", f"file://{outside}", "root/../../outside", ""):
         with pytest.raises(StoreError, match="no such store"):
-            services.source(key)
+            stores.source(key)
 
 
 @pytest.mark.parametrize("link", ["store", "array", "results", "parent"])
@@ -57,7 +58,7 @@ def test_source__behind_a_symbolic_link_out_of_the_roots_is_refused(root, tmp_pa
             target.symlink_to(outside / "spin")
         else:
             (root / "inside.results.zarr").symlink_to(outside)
-    assert set(services.sources()) == {"example", "uppasd-200"}
+    assert set(stores.sources()) == {"example", "uppasd-200"}
 
 
 def test_source__that_becomes_a_link_while_listed_is_refused(root, tmp_path):
@@ -73,7 +74,7 @@ def test_source__that_becomes_a_link_while_listed_is_refused(root, tmp_path):
 def test_source__by_a_link_inside_the_root_is_the_store_itself(root):
     make_store(root / "a.zarr")
     (root / "b.zarr").symlink_to(root / "a.zarr")
-    assert [key for key in services.sources() if key in "ab"] == ["a"]
+    assert [key for key in stores.sources() if key in "ab"] == ["a"]
 
 
 def test_catalog_entries__outside_the_roots_are_left_out(root, tmp_path, monkeypatch):
@@ -85,8 +86,8 @@ def test_catalog_entries__outside_the_roots_are_left_out(root, tmp_path, monkeyp
         "  in: {driver: zarr, description: mine, args: {urlpath: '{{ CATALOG_DIR }}/inside.zarr'}}\n"
     )
     monkeypatch.setenv("SKYLATTICE_DASHBOARD_SOURCE", str(root / "c.yaml"))
-    assert list(services.sources()) == ["in", "example", "uppasd-200"]
-    assert services.sources()["in"].description == "mine"
+    assert list(stores.sources()) == ["in", "example", "uppasd-200"]
+    assert stores.sources()["in"].description == "mine"
 
 
 # What is in a store
@@ -96,7 +97,9 @@ def test_scalars__are_those_of_the_results_on_the_grid_of_the_store(full):
     ds = services.scalars("full")
     spin = open_ensemble(full).sel(D=0.5, B=0.1)
     np.testing.assert_allclose(ds["topological_charge"].sel(D=0.5, B=0.1), spin.sky.topological_charge().compute())
-    assert {"n_defects", "hexatic_order", "m_z", "energy", "charge_error"} <= set(services.quantities(ds))
+    assert {"n_defects", "hexatic_order", "m_z", "energy", "charge_error"} <= {
+        q.key for q in services.quantities("full")
+    }
     assert not any("skyrmion" in array.dims for array in ds.data_vars.values())
 
 
@@ -114,7 +117,7 @@ def test_scalars__of_a_store_that_grew_after_the_analysis_are_nan_there(full, ro
 def test_scalars__before_the_analysis_are_the_status_alone(root):
     make_store(root / "raw.zarr")
     assert list(services.scalars("raw").data_vars) == ["status"]
-    assert services.quantities(services.scalars("raw")) == {}
+    assert services.quantities("raw") == []
 
 
 def test_table__has_one_row_per_lattice_that_is_done(full):
@@ -187,7 +190,7 @@ def test_numbers__are_the_same_with_and_without_results(full, tmp_path, monkeypa
     shutil.copytree(full, tmp_path / "raw.zarr")
     with_results = services.lattice_numbers("full", POINT)
     monkeypatch.setenv("SKYLATTICE_DASHBOARD_ROOTS", str(tmp_path))
-    services.sources.clear()
+    stores.sources.clear()
     without = services.lattice_numbers("raw", POINT)
     assert {"topological_charge", "energy", "n_defects", "hexatic_order"} <= set(without)
     for name in set(without) & set(with_results):

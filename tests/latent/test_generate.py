@@ -6,6 +6,7 @@ from tiny_generation import planted_latents
 from skylattice import testing
 from skylattice.errors import ModelError, SchemaError
 from skylattice.latent.generate import generate, latent_set
+from skylattice.latent.recipe import Recipe
 from skylattice.latent.relax import quench, quench_schedule
 
 pytest.importorskip("keras")
@@ -26,7 +27,7 @@ def model():
 
 @pytest.mark.parametrize("method", ["thesis", "prior", "neighbourhood", "low_defect", "learned"])
 def test_generate__follows_the_schema_and_the_seed(latents, model, method):
-    first, again, other = (generate(latents, model, 3, method=method, seed=seed) for seed in (1, 1, 2))
+    first, again, other = (generate(latents, model, 3, Recipe(method, seed=seed)) for seed in (1, 1, 2))
     assert first.spin.dims == ("sample", "y", "x", "component")
     assert first.spin.shape == (3, 40, 40, 3)
     np.testing.assert_allclose(np.linalg.norm(first.spin, axis=-1), 1, atol=1e-3)
@@ -36,29 +37,29 @@ def test_generate__follows_the_schema_and_the_seed(latents, model, method):
 
 
 def test_generate__thesis_is_equation_2_20(latents, model):
-    z = generate(latents, model, 400, method="thesis").z.values
+    z = generate(latents, model, 400, Recipe("thesis")).z.values
     np.testing.assert_allclose(z.mean(axis=0), latents.mu.mean(axis=0), atol=0.03)
     np.testing.assert_allclose(z.std(axis=0), np.exp(latents.log_var / 2).mean(axis=0), rtol=0.2)
 
 
 def test_generate__around_a_lattice_stays_within_its_posterior(latents, model):
-    ds = generate(latents, model, 50, method="neighbourhood", around=7)
+    ds = generate(latents, model, 50, Recipe("neighbourhood", around=7))
     assert abs((ds.z - latents.mu[7]) / 0.1).max() < 6
     np.testing.assert_array_equal(ds.D, latents.D[7])
     np.testing.assert_array_equal(
-        generate(latents, model, 1, method="neighbourhood", around=7, novelty=0).z[0], latents.mu[7]
+        generate(latents, model, 1, Recipe("neighbourhood", around=7, novelty=0)).z[0], latents.mu[7]
     )
 
 
 def test_generate__low_defect_draws_around_the_lattices_with_the_fewest(latents, model):
-    z = generate(latents, model, 20, method="low_defect", novelty=0).z.values
+    z = generate(latents, model, 20, Recipe("low_defect", novelty=0)).z.values
     fewest = np.sort(latents.n_defects)[5]
     for vector in z:
         assert latents.n_defects[abs(latents.mu - vector).max(axis=1).argmin()] <= fewest
 
 
 def test_generate__takes_the_wanted_parameters(latents, model):
-    ds = generate(latents, model, 2, D=0.45, B=0.08)
+    ds = generate(latents, model, 2, Recipe(D=0.45, B=0.08))
     np.testing.assert_array_equal(ds.D, 0.45)
     np.testing.assert_array_equal(ds.B, 0.08)
 
@@ -67,20 +68,20 @@ def test_generate__conditional_decodes_under_the_wanted_parameters(latents):
     from skylattice.vae import build
 
     told = build("periodic", size=40, condition=True, **TINY)
-    ds = generate(latents, told, 2, method="conditional", D=0.45, B=0.08)
+    ds = generate(latents, told, 2, Recipe("conditional", D=0.45, B=0.08))
     expected = told.decode(ds.z.values, [[0.45, 0.08]] * 2, size=40)
     np.testing.assert_array_equal(ds.spin, expected)
 
 
 def test_generate__relaxed_lattices_have_the_temperature_asked_for(latents, model):
-    ds = generate(latents, model, 3, method="prior", relax=True, T=0.01)
+    ds = generate(latents, model, 3, Recipe("prior", relax=True), T=0.01)
     assert ds.sky.temperature().mean().item() == pytest.approx(0.01, rel=0.05)
 
 
 def test_generate__turns_spins_to_the_other_handedness(latents, model):
     from skylattice import Hamiltonian
 
-    one, other = (generate(latents, model, 2, method="prior", hamiltonian=Hamiltonian("neel", h)) for h in (1, -1))
+    one, other = (generate(latents, model, 2, Recipe("prior"), hamiltonian=Hamiltonian("neel", h)) for h in (1, -1))
     np.testing.assert_allclose(other.sky.energy().energy, one.sky.energy().energy, atol=1e-6)
     np.testing.assert_array_equal(other.spin, one.spin * [-1, -1, 1])
 
@@ -98,7 +99,7 @@ def test_generate__turns_spins_to_the_other_handedness(latents, model):
 )
 def test_generate__names_what_is_wrong(latents, model, options, error, match):
     with pytest.raises(error, match=match):
-        generate(latents, model, **{"n": 2, **options})
+        generate(latents, model, options.pop("n", 2), Recipe(**options))
 
 
 def test_latent_set__leaves_out_holes_and_keeps_what_is_known(model):

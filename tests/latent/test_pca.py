@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylattice.errors import ModelError
-from skylattice.latent.pca import fit_pca, join, split, torus_average
+from skylattice.latent.pca import fit_pca, torus_average
 from skylattice.vae.spec import PRESETS, ModelSpec
 
 SPEC = ModelSpec(latent=300, global_latent=100)
@@ -58,17 +58,17 @@ def test_pca__needs_two_vectors():
 
 def test_split__join_gives_back_the_vector():
     z = np.random.default_rng(0).normal(size=(2, SPEC.latents((40, 60))))
-    local, whole = split(z, SPEC, (40, 60))
+    local, whole = SPEC.split(z, (40, 60))
     assert local.shape == (2, 2, 3, 2)
     assert whole.shape == (2, 100)
-    np.testing.assert_array_equal(join(local, whole), z)
+    np.testing.assert_array_equal(SPEC.join(local, whole), z)
 
 
 def test_torus_average__is_unchanged_by_shifts_of_the_map():
     rng = np.random.default_rng(1)
     local, whole = rng.normal(size=(3, 4, 5, 2)), rng.normal(size=(3, 100))
     shifted = np.roll(local, (1, 2), axis=(1, 2))
-    results = [torus_average(join(part, whole), SPEC, (80, 100)) for part in (local, shifted)]
+    results = [torus_average(SPEC.join(part, whole), SPEC, (80, 100)) for part in (local, shifted)]
     np.testing.assert_allclose(*results, atol=1e-12)
     assert results[0].shape == (3, 102)
 
@@ -80,4 +80,4 @@ def test_torus_average__leaves_a_thesis_model_as_it_is():
 
 def test_split__names_the_length():
     with pytest.raises(ModelError, match="expected 108"):
-        split(np.zeros((1, 116)), SPEC, (40, 40))
+        SPEC.split(np.zeros((1, 116)), (40, 40))

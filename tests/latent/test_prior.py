@@ -5,7 +5,6 @@ import pytest
 from tiny_generation import SPEC, planted_latents
 
 from skylattice.errors import ModelError
-from skylattice.latent.pca import split
 from skylattice.latent.prior import fit_prior
 from skylattice.vae.spec import make_spec
 
@@ -28,7 +27,7 @@ def draw(prior, latents, novelty, n=3000, seed=0):
 
 def shift_averaged_covariance(z, size):
     """Covariance of the latents over lattices and all shifts by cells."""
-    local, whole = split(np.asarray(z, dtype=float), SPEC, size)
+    local, whole = SPEC.split(np.asarray(z, dtype=float), size)
     rows, columns = local.shape[1:3]
     shifted = [
         np.concatenate([np.roll(local, (i, j), axis=(1, 2)).reshape(len(z), -1), whole], axis=1)
@@ -51,14 +50,14 @@ def test_prior__mean_follows_D(prior, latents, novelty):
     rng = np.random.default_rng(1)
     for D in (0.4, 0.6):
         z = prior.sample(np.full(n, D), np.full(n, 0.1), novelty=novelty, rng=rng)
-        local, _ = split(z, SPEC, latents.size)
+        local, _ = SPEC.split(z, latents.size)
         assert local[..., 0].mean() == pytest.approx(10 * (D - 0.5), abs=0.15)
 
 
 def test_prior__without_novelty_gives_shifted_training_vectors_at_their_D(prior, latents):
     z = prior.sample(np.array([0.5]), np.array([0.1]), novelty=0.0, rng=np.random.default_rng(2))
-    local, whole = split(z, SPEC, latents.size)
-    known, known_whole = split(latents.mu, SPEC, latents.size)
+    local, whole = SPEC.split(z, latents.size)
+    known, known_whole = SPEC.split(latents.mu, latents.size)
     shifts = [np.roll(local[0], s, axis=(0, 1)) for s in np.ndindex(local.shape[1:3])]
     distance = min(abs(known - shifted).max(axis=(1, 2, 3)).min() for shifted in shifts)
     assert distance < 1e-4
@@ -67,8 +66,8 @@ def test_prior__without_novelty_gives_shifted_training_vectors_at_their_D(prior,
 
 def test_prior__with_novelty_does_not(prior, latents):
     z = prior.sample(np.array([0.5]), np.array([0.1]), novelty=0.5, rng=np.random.default_rng(2))
-    _, whole = split(z, SPEC, latents.size)
-    assert abs(split(latents.mu, SPEC, latents.size)[1] - whole).max(axis=1).min() > 0.05
+    _, whole = SPEC.split(z, latents.size)
+    assert abs(SPEC.split(latents.mu, latents.size)[1] - whole).max(axis=1).min() > 0.05
 
 
 def test_prior__works_without_a_map(latents):

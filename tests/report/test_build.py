@@ -13,6 +13,7 @@ from skylattice.io.results import open_results
 from skylattice.report.build import build_report
 from skylattice.study import evaluation
 from skylattice.study.analysis import analyse_store
+from skylattice.study.chapter import run_study
 from skylattice.study.evaluation import evaluate_model, open_lattices
 
 pytest.importorskip("keras")
@@ -51,7 +52,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(store, models, tmp_path_factory):
-    return build_report(store, models, tmp_path_factory.mktemp("page") / "index.html", **QUICK)
+    return build_report(run_study(store, models, **QUICK), tmp_path_factory.mktemp("page") / "index.html")
 
 
 def test_report__has_every_section_and_needs_no_network(page):
@@ -75,17 +76,17 @@ def test_report__again_computes_nothing_anew(store, models, page, tmp_path, monk
     def refuse(*args, **options):
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(evaluation, "_evaluate", refuse)
+    monkeypatch.setattr(evaluation, "_encode_into_results", refuse)
     monkeypatch.setattr(evaluation, "_thesis_count", refuse)
     monkeypatch.setattr("skylattice.study.generation._rows", refuse)
-    again = build_report(store, models, tmp_path / "again.html", **QUICK)
+    again = build_report(run_study(store, models, **QUICK), tmp_path / "again.html")
     for name in ("generation_quality", "components"):
         first, second = (pd.read_csv(p.parent / "tables" / f"{name}.csv") for p in (page, again))
         pd.testing.assert_frame_equal(first, second)
 
 
 def test_report__names_a_model_that_is_not_there(store, tmp_path):
-    text = build_report(store, [tmp_path / "gone"], tmp_path / "r.html", **QUICK).read_text()
+    text = build_report(run_study(store, [tmp_path / "gone"], **QUICK), tmp_path / "r.html").read_text()
     assert "Model gone" in text
     assert "no model could be used" in text
 
@@ -124,7 +125,7 @@ def test_evaluation__knows_the_lattices_that_an_earlier_training_saw(store):
 def test_report__of_too_few_lattices_says_so(tmp_path):
     import_datasets([planted(0.5, B, 0) for B in (0.12, 0.14)], tmp_path / "few.zarr", progress=False)
     analyse_store(tmp_path / "few.zarr", progress=False)
-    text = build_report(tmp_path / "few.zarr", ["periodic"], tmp_path / "r.html", **QUICK).read_text()
+    text = build_report(run_study(tmp_path / "few.zarr", ["periodic"], **QUICK), tmp_path / "r.html").read_text()
     assert "expected at least 4 test lattices of periodic, found 2" in text
 
 

@@ -21,7 +21,7 @@ def lattices(size=(40, 60), n=1, seed=0):
 
 def parts(model, spin):
     mu, log_var = model.encode(spin, np.repeat(PARAMETERS, len(spin), axis=0))
-    split = [model.split_latent(z, size=spin.shape[1:3]) for z in (mu, log_var)]
+    split = [model.spec.split(z, spin.shape[1:3]) for z in (mu, log_var)]
     return [p[0] for p in split], [p[1] for p in split]
 
 
@@ -64,7 +64,7 @@ def test_periodic__works_without_a_global_part(condition):
     model = awaken(build("periodic", size=20, global_latent=0, condition=condition, **TINY))
     mu, _ = model.encode(lattices((20, 40)), PARAMETERS)
     assert mu.shape == (1, 10)
-    assert model.split_latent(mu, size=(20, 40))[1].shape == (1, 0)
+    assert model.spec.split(mu, (20, 40))[1].shape == (1, 0)
     assert model.decode(mu, PARAMETERS, size=(20, 40)).shape == (1, 20, 40, 3)
 
 
