@@ -8,9 +8,9 @@ import streamlit as st
 import widgets
 
 from skylattice.latent.pca import PCA
-from skylattice.report.ensemble_figures import lattice_maps
 from skylattice.report.latent_figures import explained_variance
-from skylattice.report.map_figures import site_map
+from skylattice.report.lattice_figures import site_map
+from skylattice.report.panels import lattice_maps
 
 
 def scatter(pca, projected: np.ndarray, state) -> list[int]:

@@ -12,8 +12,9 @@ import pandas as pd
 import xarray as xr
 
 from skylattice.errors import StoreError
-from skylattice.report.panels import Panel, Window, error_panel, mesh_of_lattice, panel_grid
+from skylattice.report.panels import Panel, Window, error_panel, panel_grid
 from skylattice.schema import COMPONENT, SITE_DIMS
+from skylattice.study.lattice import mesh_of_lattice
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -166,7 +166,7 @@ def defects_section(report: Report) -> None:
 
 
 def anomalies_section(report: Report) -> None:
-    from skylattice.study.anomaly import BASELINE_LATTICES, anomaly_scores, score_detectors
+    from skylattice.study.anomaly import BASELINE_LATTICES, anomaly_scores, roc_curves, score_detectors
 
     record = report.best
     test = np.flatnonzero(record.is_test)
@@ -186,7 +186,7 @@ def anomalies_section(report: Report) -> None:
         f"of a principal component analysis of the spins. By {record.name}, on test lattices."
     )
     report.table("anomaly_detectors", score_detectors(scores, seed=report.seed), decimals=3)
-    report.figure("detectors", evaluation_figures.detector_curves(scores))
+    report.figure("detectors", evaluation_figures.detector_curves(roc_curves(scores)))
 
 
 def latent_space_section(report: Report) -> None:

@@ -109,3 +109,31 @@ def _pca_error(lattices: np.ndarray, training: np.ndarray) -> np.ndarray:
     flat = lattices.reshape(len(lattices), -1)
     error = (pca.inverse_transform(pca.transform(flat)) - flat) ** 2
     return error.reshape(lattices.shape).sum(axis=-1)
+
+
+def roc_curves(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of defects found against share of regular skyrmions flagged, for each score and every threshold.
+
+    Parameters
+    ----------
+    table
+        From :func:`anomaly_scores`; some rows are defects and some are not.
+
+    Returns
+    -------
+    Columns ``detector``, ``false_positive_rate`` and ``true_positive_rate``, the rates rising within a detector.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"lattice": 0, "is_defect": [True, False, False], "psi6": [0.9, 0.2, 0.1]})
+    >>> roc_curves(table)["true_positive_rate"].tolist()
+    [0.0, 1.0, 1.0]
+    """
+    from sklearn.metrics import roc_curve
+
+    truth = table["is_defect"].to_numpy(dtype=bool)
+    curves = []
+    for name in table.columns.drop(["lattice", "is_defect"]):
+        false, true, _ = roc_curve(truth, table[name])
+        curves.append(pd.DataFrame({"detector": name, "false_positive_rate": false, "true_positive_rate": true}))
+    return pd.concat(curves, ignore_index=True)
