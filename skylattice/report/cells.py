@@ -24,7 +24,7 @@ def column_text(values: pd.Series, *, decimals: int = 4) -> list[str]:
         A column of whole numbers is written as integers, one of other numbers with the same number of decimals
         throughout; what is missing is empty. Columns that mix numbers and text are written cell by cell.
     decimals
-        Wanted for numbers of the order of 1; small ones have more, large ones fewer.
+        Wanted for numbers of the order of 1; small ones have more, large ones fewer, round ones no zeros at the end.
 
     Examples
     --------
@@ -61,6 +61,11 @@ def _numbers(cells: Sequence[Any], decimals: int) -> list[str]:
     else:
         order = math.floor(math.log10(largest))
         places = max(0, min(max(decimals, _FEWEST - 1 - order), _MOST - 1 - order))
+        # a published 0.98 stays one: no zeros that nobody measured
+        exact = (
+            p for p in range(places) if all(abs(number - round(number, p)) <= _ZERO * largest for number in finite)
+        )
+        places = next(exact, places)
     return ["" if number is None else _one(number, places) for number in numbers]
 
 

@@ -50,7 +50,7 @@ CHART_HEIGHT, LATTICE_HEIGHT, PAGE_WIDTH, SMALL_TEXT = 400, 640, 1100, 11
 MARGIN = {"l": 60, "r": 20, "t": 60, "b": 50}
 MAP_MARGIN = {"l": 5, "r": 5, "t": 60, "b": 5}
 #: Below the axes, in a row.
-LEGEND_BELOW = {"orientation": "h", "yanchor": "top", "y": -0.08}
+LEGEND_BELOW = {"orientation": "h", "yanchor": "top", "y": -0.12}
 
 
 def graph_objects() -> Any:
