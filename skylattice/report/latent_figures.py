@@ -83,7 +83,7 @@ def component_scatter(
     Examples
     --------
     >>> frame = pd.DataFrame({"z0": [0.0, 1.0], "z1": [1.0, 0.0], "Q": [-3.0, -4.0]})
-    >>> list(component_scatter(frame, ["Q"]).data[0].marker.color)
+    >>> component_scatter(frame, ["Q"]).data[0].marker.color.tolist()
     [-3.0, -4.0]
     """
     missing = sorted({*quantities, x, y} - set(frame))
@@ -125,7 +125,7 @@ def component_by_charge(frames: Mapping[str, pd.DataFrame], *, averaged: bool = 
     --------
     >>> frame = pd.DataFrame({"Q": [-2, -2, -1], "z0": [1.0, 3.0, 4.0]})
     >>> points, line = component_by_charge({"model": frame}).data
-    >>> list(points.y), line.name
+    >>> points.y.tolist(), line.name
     ([2.0, 4.0], 'fit: 2 Q + 6')
     """
     figure = style.figure(title=title, showlegend=True)

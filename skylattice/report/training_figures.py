@@ -32,7 +32,7 @@ def loss_curves(history: pd.DataFrame | Sequence[Mapping[str, Any]], *, title: s
 
     Examples
     --------
-    >>> list(loss_curves([{"epoch": 1, "mse": 0.2, "kl": 5.0}, {"epoch": 2, "mse": 0.1, "kl": 9.0}]).data[0].y)
+    >>> loss_curves([{"epoch": 1, "mse": 0.2, "kl": 5.0}, {"epoch": 2, "mse": 0.1, "kl": 9.0}]).data[0].y.tolist()
     [0.2, 0.1]
     """
     table = pd.DataFrame(history)
@@ -65,7 +65,7 @@ def learning_curve(table: pd.DataFrame, *, title: str = "Test error against trai
 
     Examples
     --------
-    >>> list(learning_curve(pd.DataFrame({"n_train": [100, 10], "test_mse": [0.1, 0.5]})).data[0].y)
+    >>> learning_curve(pd.DataFrame({"n_train": [100, 10], "test_mse": [0.1, 0.5]})).data[0].y.tolist()
     [0.5, 0.1]
     """
     table = table.sort_values("n_train")
