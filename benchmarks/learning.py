@@ -14,7 +14,7 @@ import pandas as pd
 from skylattice import open_ensemble, simulate_ensemble
 from skylattice.latent.correlations import linear_probe
 from skylattice.latent.pca import torus_average
-from skylattice.report.vae_figures import learning_curve
+from skylattice.report.training_figures import learning_curve
 from skylattice.study.analysis import analyse_store
 from skylattice.study.evaluation import open_lattices
 from skylattice.vae import TrainConfig, ship

@@ -9,7 +9,8 @@ import stores
 from streamlit.web.cli import main
 
 from skylattice.data import open_example
-from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
+from skylattice.report.ensemble_figures import phase_diagram
+from skylattice.report.panels import lattice_maps
 
 
 def warm_up() -> None:

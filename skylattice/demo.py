@@ -14,13 +14,14 @@ from skylattice.errors import MissingExtraError, SkylatticeError
 from skylattice.io.importing import import_datasets
 from skylattice.io.store import open_ensemble
 from skylattice.report.build import build_report
-from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
+from skylattice.report.ensemble_figures import phase_diagram
 from skylattice.report.lattice_figures import lattice_figure
 from skylattice.report.page import Page
-from skylattice.report.vae_figures import reconstruction_maps
+from skylattice.report.panels import lattice_maps, reconstruction_maps
 from skylattice.schema import PHASE
 from skylattice.study.analysis import analyse_store, scalar_table
 from skylattice.study.chapter import run_study
+from skylattice.study.lattice import analyse_lattice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +115,7 @@ def _add_real_lattice(page: Page, store: Path, table: pd.DataFrame) -> None:
         "Its skyrmions and their neighbours on the torus. Five neighbours (blue) or seven (yellow) instead of six make "
         "a defect, a pair of the two a dislocation with its Burgers vector (green)."
     )
-    page.figure(lattice_figure(spin.compute(), open_ensemble(store)["B"].item()))
+    page.figure(lattice_figure(analyse_lattice(spin, open_ensemble(store)["B"].item())))
     numbers = table[_COLUMNS[3:]].iloc[0]
     page.table(numbers.to_frame("value").rename_axis("quantity").reset_index())
 

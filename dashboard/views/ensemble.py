@@ -7,7 +7,9 @@ import services
 import streamlit as st
 import widgets
 
-from skylattice.report.ensemble_figures import lattice_maps, phase_diagram
+from skylattice.report import style
+from skylattice.report.ensemble_figures import phase_diagram
+from skylattice.report.panels import lattice_maps
 from skylattice.schema import STATUS
 
 
@@ -38,7 +40,7 @@ def diagram(key: str, point: services.Point) -> None:
         values, title = done.where(done), "Lattices"
     figure = phase_diagram(values.rename(title.partition(" (")[0]), title=title)
     figure.data[0].marker.colorbar.title = None
-    ring = {"symbol": "square-open", "size": 20, "color": "#e8590c", "line": {"width": 3}}
+    ring = {"symbol": "square-open", "size": 20, "color": style.CHOSEN_COLOUR, "line": {"width": 3}}
     figure.add_trace(go.Scatter(x=[point.D], y=[point.B], mode="markers", marker=ring, hoverinfo="skip"))
     figure.update_layout(height=470, showlegend=False, margin={"l": 10, "r": 10, "t": 40, "b": 10})
     st.plotly_chart(figure, key="phase_diagram", on_select=clicked, selection_mode="points")

@@ -11,6 +11,7 @@ import xarray as xr
 
 from skylattice.latent.recipe import Generation, Recipe
 from skylattice.report.lattice_figures import lattice_figure
+from skylattice.study.lattice import analyse_lattice
 
 METHODS: dict[Generation, str] = {
     "learned": "learned: from the density of the ensemble's latent vectors",
@@ -58,7 +59,8 @@ def show(ds: xr.Dataset) -> None:
     k = st.slider("Lattice", 0, ds.sizes["sample"] - 1, 0, key="sample") if ds.sizes["sample"] > 1 else 0
     one = ds.isel(sample=k)
     left, right = st.columns([3, 2], gap="medium")
-    left.plotly_chart(lattice_figure(one["spin"], one["B"]).update_layout(height=560), key="generated_lattice")
+    found = analyse_lattice(one["spin"], one["B"])
+    left.plotly_chart(lattice_figure(found).update_layout(height=560), key="generated_lattice")
     with right:
         names = [name for name in QUALITY if name in ds]
         for n, name in enumerate(names):

@@ -9,9 +9,9 @@ import widgets
 import xarray as xr
 
 from skylattice.latent.pca import PCA
-from skylattice.report.ensemble_figures import lattice_maps
 from skylattice.report.latent_figures import explained_variance
-from skylattice.report.map_figures import site_map
+from skylattice.report.lattice_figures import site_map
+from skylattice.report.panels import lattice_maps
 from skylattice.schema import GRID_DIMS
 
 

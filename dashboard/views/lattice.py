@@ -5,8 +5,10 @@ import services
 import streamlit as st
 import widgets
 
-from skylattice.report.lattice_figures import Layer, lattice_figure
-from skylattice.report.map_figures import angle_map, site_map
+from skylattice.report import style
+from skylattice.report.lattice_figures import angle_map, site_map
+from skylattice.report.layers import Layer, layer_traces
+from skylattice.study.lattice import analyse_lattice
 
 #: Title, variable and colour scale of each map; None draws the spins as colours.
 MAPS = {
@@ -18,8 +20,6 @@ MAPS = {
     "cos θ": ("cos_theta", "Viridis"),
     "local energy": ("energy_density", "Viridis"),
 }
-#: Dark: the figure's own red is for a map in greys.
-MESH_COLOUR = "rgba(20, 20, 20, 0.6)"
 LAYERS: dict[str, Layer] = {"mesh": "mesh", "defects": "defects", "Burgers vectors": "burgers", "grains": "grains"}
 NUMBERS = (
     ("topological_charge", "charge Q", "{:.0f}"),
@@ -48,10 +48,10 @@ def picture(key: str, point: services.Point, title: str, layers: list[str]) -> g
     figure = base_map(key, point, title)
     if layers:
         ds = services.lattice(key, point)
-        drawn = lattice_figure(ds["spin"], ds["B"], layers=[LAYERS[name] for name in layers])
-        figure.add_traces(drawn.data[1:])
-        figure.update_traces(line_color=MESH_COLOUR, selector={"name": "Delaunay mesh"})
-        figure.update_layout(legend={"orientation": "h", "y": -0.08, "yanchor": "top"})
+        found = analyse_lattice(ds["spin"], ds["B"])
+        chosen = [LAYERS[name] for name in layers]
+        figure.add_traces(layer_traces(found, chosen, mesh_colour=style.MESH_OVER_COLOURS))
+        figure.update_layout(legend=style.LEGEND_BELOW)
     return figure.update_layout(height=640, margin={"t": 30})
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 import widgets
 
 from skylattice.report.evaluation_figures import error_by_defects, error_histograms
-from skylattice.report.map_figures import site_map
+from skylattice.report.lattice_figures import site_map
 
 SMALL = {"height": 330, "margin": {"t": 5, "b": 5, "l": 5, "r": 5}}
 

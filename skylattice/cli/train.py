@@ -127,7 +127,7 @@ class _Display:
     def on_epoch(self, row: dict[str, float]) -> None:
         """Print the epoch and draw the curves anew."""
         from skylattice.errors import MissingExtraError
-        from skylattice.report.vae_figures import loss_curves
+        from skylattice.report.training_figures import loss_curves
 
         shown = {name: row[name] for name in ("mse", "kl", "val_mse", "val_kl") if name in row}
         numbers = "  ".join(f"{name} {value:.5g}" for name, value in shown.items())

@@ -2,36 +2,46 @@
 
 from __future__ import annotations
 
-import html
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from skylattice.errors import MissingExtraError
 from skylattice.io.guard import explained
+from skylattice.report import style
+from skylattice.report.cells import column_text, is_text
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 1150px; padding: 1rem 1.5rem 4rem; }
-body { color: #1c2330; background: #fff; }
-h1 { margin-bottom: 0; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #d8dde6; padding-bottom: .2rem; }
-p.lead { color: #4a5568; margin-top: .3rem; }
-pre { background: #f4f6fa; padding: .8rem 1rem; border-radius: 6px; overflow-x: auto; }
-.scroll { max-height: 26rem; overflow: auto; border: 1px solid #d8dde6; border-radius: 6px; }
-table { border-collapse: collapse; font-size: 14px; font-variant-numeric: tabular-nums; width: 100%; }
-th { position: sticky; top: 0; background: #f4f6fa; }
-th, td { padding: .25rem .7rem; text-align: right; white-space: nowrap; }
-tbody tr:nth-child(even) { background: #fafbfd; }
-"""
+
+@dataclass(frozen=True)
+class Block:
+    """What stands between two others on a page.
+
+    Attributes
+    ----------
+    kind
+        How ``templates/page.html`` writes it.
+    content
+        Text, a figure's HTML, or a table's columns.
+    address
+        Of a link.
+    rows
+        Cells of a table.
+    """
+
+    kind: Literal["heading", "text", "link", "code", "figure", "table"]
+    content: Any
+    address: str = ""
+    rows: list[tuple[str, ...]] = field(default_factory=list)
 
 
 @dataclass
 class Page:
-    """Blocks of HTML one below the other, under a title.
+    """Blocks one below the other, under a title; text is escaped.
 
     Examples
     --------
@@ -43,54 +53,88 @@ class Page:
 
     title: str
     lead: str = ""
-    blocks: list[str] = field(default_factory=list)
-    _has_script: bool = False
+    blocks: list[Block] = field(default_factory=list)
 
     def heading(self, text: str) -> Page:
         """Start a section."""
-        self.blocks.append(f"<h2>{html.escape(text)}</h2>")
-        return self
+        return self._add(Block("heading", text))
 
     def text(self, text: str) -> Page:
         """Add a paragraph."""
-        self.blocks.append(f"<p>{html.escape(text)}</p>")
-        return self
+        return self._add(Block("text", text))
 
     def link(self, address: str, text: str) -> Page:
         """Add a link as a paragraph of its own."""
-        self.blocks.append(f'<p><a href="{html.escape(address)}">{html.escape(text)}</a></p>')
-        return self
+        return self._add(Block("link", text, address=address))
 
     def code(self, text: str) -> Page:
         """Add a block of code."""
-        self.blocks.append(f"<pre>{html.escape(text)}</pre>")
-        return self
+        return self._add(Block("code", text))
 
     def figure(self, figure: go.Figure) -> Page:
         """Add a Plotly figure; the first one brings Plotly's script into the page."""
-        self.blocks.append(figure.to_html(full_html=False, include_plotlyjs=not self._has_script))
-        self._has_script = True
-        return self
+        is_first = all(block.kind != "figure" for block in self.blocks)
+        return self._add(Block("figure", figure.to_html(full_html=False, include_plotlyjs=is_first)))
 
     def table(self, frame: pd.DataFrame, *, decimals: int = 4) -> Page:
-        """Add a table that scrolls when it is long."""
-        text = frame.to_html(index=False, float_format=lambda v: f"{v:.{decimals}f}", border=0, na_rep="")
-        self.blocks.append(f'<div class="scroll">{text}</div>')
-        return self
+        """Add a table that scrolls when it is long.
+
+        Parameters
+        ----------
+        frame
+            Its columns, without the index.
+        decimals
+            As for :func:`skylattice.report.cells.column_text`.
+        """
+        columns = [{"name": str(name), "is_text": is_text(frame[name])} for name in frame]
+        cells = [column_text(frame[name], decimals=decimals) for name in frame]
+        return self._add(Block("table", columns, rows=list(zip(*cells, strict=True))))
 
     def to_html(self) -> str:
-        """The page's text."""
-        title, lead = html.escape(self.title), html.escape(self.lead)
-        return (
-            f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
-            f'<body><h1>{title}</h1><p class="lead">{lead}</p>\n' + "\n".join(self.blocks) + "\n</body></html>\n"
+        """The page's text.
+
+        Raises
+        ------
+        MissingExtraError
+            Without Jinja.
+        """
+        try:
+            from jinja2 import Environment, PackageLoader
+        except ImportError:
+            raise MissingExtraError("jinja2", "plot", "writing a page") from None
+        templates = Environment(
+            loader=PackageLoader("skylattice.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        )
+        return templates.get_template("page.html").render(
+            title=self.title, lead=self.lead, blocks=self.blocks, colours=style.PAGE_COLOURS, width=style.PAGE_WIDTH
         )
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the page, creating its folder."""
+        """Write the page, creating its folder.
+
+        Parameters
+        ----------
+        path
+            File to write.
+
+        Returns
+        -------
+        The path.
+
+        Raises
+        ------
+        StoreError
+            If the operating system refuses.
+        MissingExtraError
+            Without Jinja.
+        """
         path = Path(path)
+        text = self.to_html()
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(self.to_html(), encoding="utf-8")
+            path.write_text(text, encoding="utf-8")
         return path
+
+    def _add(self, block: Block) -> Page:
+        self.blocks.append(block)
+        return self

@@ -87,8 +87,15 @@ def show(ds: xr.Dataset, model: VAE | str | os.PathLike[str], names: Sequence[st
     ds = ds.compute()
     of = lattices(ds)
     output = reconstruct(of.spin.chunk(sample=1), model, of.hamiltonian, D=of.D, B=of.B).compute()
+    return compare(ds, output, names)
+
+
+def compare(ds: xr.Dataset, output: xr.DataArray, names: Sequence[str]) -> Shown:
+    """Lattices along ``sample`` beside their reconstructions, all in memory."""
+    of = lattices(ds)
     squared = ((output - of.spin) ** 2).sum(COMPONENT).transpose("sample", *SITE_DIMS).values
-    meshes = [mesh_of_lattice(of.spin[k], float(of.B[k])) for k in range(len(names))]
+    fields = np.broadcast_to(of.B.values, len(names))
+    meshes = [mesh_of_lattice(of.spin[k], float(B)) for k, B in enumerate(fields)]
     return Shown(list(names), _maps(ds), _maps(ds.assign(spin=output)), squared, meshes)
 
 

@@ -1,11 +1,14 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from skylattice import testing
-from skylattice.errors import SchemaError, StoreError
-from skylattice.report.panels import Panel, error_panel, mesh_of_lattice, panel_grid
-from skylattice.report.pictures import Shown, artefacts, choose, find, generated
+from skylattice.errors import SchemaError
+from skylattice.latent.recipe import Recipe
+from skylattice.report.panels import Panel, error_panel, lattice_maps, panel_grid, reconstruction_maps
+from skylattice.report.pictures import artefacts, generated
+from skylattice.study.generation import Examples
+from skylattice.study.lattice import mesh_of_lattice
+from skylattice.study.shown import compare
 
 pytest.importorskip("plotly")
 
@@ -36,30 +39,66 @@ def test_panel_grid__needs_rows_of_one_length():
         panel_grid([[None], [None, None]])
 
 
-def test_choose__goes_from_the_fewest_to_the_most_defects():
-    frame = pd.DataFrame({"n_defects": [7, 0, 3, 12, 5]})
-    assert choose(frame, 3).tolist() == [1, 4, 3]
-    assert choose(frame, 9).tolist() == [1, 2, 4, 0, 3]
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_panel_grid__anchors_each_y_axis_to_its_own_x_axis(n):
+    maps = testing.random(8, realizations=n).spin.sel(component="z").isel(D=0, B=0).rename(realization="sample")
+    figure = lattice_maps(maps, [str(k) for k in range(n)], columns=3)
+    for trace in figure.data:
+        y_axis = figure.layout[f"yaxis{trace.yaxis[1:]}"]
+        assert y_axis.scaleanchor == trace.xaxis == y_axis.anchor
 
 
-def test_find__takes_lattices_by_their_coordinates():
-    frame = pd.DataFrame({"D": [0.4, 0.5, 0.5], "B": [0.1, 0.1, 0.1], "realization": [0, 0, 1]})
-    assert find(frame, [(0.5, 0.1, 1), (0.4, 0.1, 0)]).tolist() == [2, 0]
-    with pytest.raises(StoreError, match=r"no skyrmion lattice at D = 0.5, B = 0.2, realization 0"):
-        find(frame, [(0.5, 0.2, 0)])
+def test_panel__bar_says_what_the_steps_mean():
+    linear = Panel(np.zeros((2, 2)), limits=(0.0, 0.5), has_bar=True)
+    logarithmic = Panel(np.ones((2, 2)), limits=(0.01, 1.0), log=True, has_bar=True)
+    first, second = panel_grid([[linear, logarithmic]]).data
+    assert first.showscale
+    assert list(first.colorbar.ticktext) == ["0", "0.125", "0.25", "0.375", "0.5"]
+    assert list(second.colorbar.ticktext) == ["0.01", "0.0316", "0.1", "0.316", "1"]
+    np.testing.assert_allclose(first.colorbar.tickvals, [-127, -63.5, 0, 63.5, 127])
+
+
+def test_lattice_maps__keep_values_within_a_step_of_the_scale():
+    maps = testing.random(8, realizations=3).spin.sel(component="z").isel(D=0, B=0).rename(realization="sample")
+    figure = lattice_maps(maps, ["a", "b", "c"], columns=2)
+    assert len(figure.data) == 3
+    for trace, image in zip(figure.data, maps.values, strict=True):
+        np.testing.assert_allclose(np.asarray(trace.z) / 127.0, image, atol=0.5 / 127)
+    assert [annotation.text for annotation in figure.layout.annotations] == ["a", "b", "c"]
+
+
+def test_lattice_maps__need_a_title_each():
+    maps = testing.ferromagnet(4).spin.sel(component="z").isel(D=0, B=0).rename(realization="sample")
+    with pytest.raises(SchemaError, match=r"1, 4, 4.*2 titles"):
+        lattice_maps(maps, ["a", "b"])
+
+
+def test_reconstruction_maps__show_input_output_and_squared_error():
+    ds = testing.random(6, realizations=4)
+    spin, output = ds.spin[0, 0, :2], ds.spin[0, 0, 2:]
+    spin, output = (array.rename(realization="sample").drop_vars("sample") for array in (spin, output))
+    figure = reconstruction_maps(spin, output, ["first", "second"], error_limit=4.0)
+    images = [np.array(trace.z) / 127 for trace in figure.data]
+    np.testing.assert_allclose(images[0], spin[0, ..., 2], atol=0.5 / 127)
+    np.testing.assert_allclose(images[4], output[1, ..., 2], atol=0.5 / 127)
+    squared = ((output[1] - spin[1]) ** 2).sum("component")
+    np.testing.assert_allclose(2 * (images[5] + 1), squared, atol=2 / 127)
+    with pytest.raises(SchemaError, match="and 1 titles"):
+        reconstruction_maps(spin, output, ["first"])
 
 
 def test_artefacts__puts_the_planted_one_in_the_middle():
     ds = lattice().isel(sample=[0, 1]).drop_vars("planted")
     output = ds.copy(deep=True)
     output.spin.values[1, 3, 55] = -output.spin.values[1, 3, 55]
-    figure = artefacts(Shown(["A", "B"], ds, output, [None, None]), n=1)
+    figure = artefacts(compare(ds, output.spin, ["A", "B"]), n=1)
     residual = figure.data[2].z
     assert np.unravel_index(np.argmax(residual), residual.shape) == (residual.shape[0] // 2, residual.shape[1] // 2)
 
 
 def test_generated__leaves_empty_places_at_the_end():
     ds = lattice().isel(sample=[0, 1, 2]).drop_vars("planted")
-    ds = ds.assign_coords(B=("sample", np.full(3, float(ds.B))))
-    figure = generated(ds, ["a", "b", "c"], title="t")
+    counts = ds.sky.defects()
+    drawn = Examples(Recipe(), ds.spin.values, [None] * 3, counts.n_skyrmions.values, counts.n_defects.values)
+    figure = generated(drawn, title="t")
     assert sum(trace.type == "heatmap" for trace in figure.data) == 6

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skylattice import testing
-from skylattice.study.anomaly import anomaly_scores, score_detectors
+from skylattice.study.anomaly import anomaly_scores, roc_curves, score_detectors
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,12 @@ def test_scores__leave_out_the_baseline_without_training_lattices():
     table = anomaly_scores(ds, ds.spin)
     assert "pca" not in table
     assert (table["squared_error"] == 0).all()
+
+
+def test_roc_curves__enclose_the_area_of_the_score(scores):
+    curves = roc_curves(scores).set_index("detector")
+    areas = score_detectors(scores, resamples=1).set_index("detector")["roc_auc"]
+    for name, area in areas.items():
+        rates = curves.loc[name]
+        trapezium = np.trapezoid(rates["true_positive_rate"], rates["false_positive_rate"])
+        assert trapezium == pytest.approx(area.value)

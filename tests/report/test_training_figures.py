@@ -1,10 +1,8 @@
-import numpy as np
 import pandas as pd
 import pytest
 
-from skylattice import testing
 from skylattice.errors import SchemaError
-from skylattice.report.vae_figures import learning_curve, loss_curves, reconstruction_maps
+from skylattice.report.training_figures import learning_curve, loss_curves
 
 pytest.importorskip("plotly")
 
@@ -26,19 +24,6 @@ def test_loss_curves__work_without_validation():
 def test_loss_curves__name_the_missing_column():
     with pytest.raises(SchemaError, match=r"missing \['kl'\]"):
         loss_curves(pd.DataFrame({"epoch": [1], "mse": [0.1]}))
-
-
-def test_reconstruction_maps__show_input_output_and_squared_error():
-    ds = testing.random(6, realizations=4)
-    spin, output = ds.spin[0, 0, :2], ds.spin[0, 0, 2:]
-    spin, output = (array.rename(realization="sample").drop_vars("sample") for array in (spin, output))
-    figure = reconstruction_maps(spin, output, ["first", "second"])
-    images = [np.array(trace.z) for trace in figure.data]
-    np.testing.assert_allclose(images[0], spin[0, ..., 2], atol=1e-3)
-    np.testing.assert_allclose(images[4], output[1, ..., 2], atol=1e-3)
-    np.testing.assert_allclose(images[5], ((output[1] - spin[1]) ** 2).sum("component"), atol=1e-3)
-    with pytest.raises(SchemaError, match="and 1 titles"):
-        reconstruction_maps(spin, output, ["first"])
 
 
 def test_learning_curve__is_ordered_by_size():
