@@ -12,22 +12,25 @@ import skylattice
 
 PACKAGE = Path(skylattice.__file__).parent
 
+DASHBOARD = PACKAGE.parent / "dashboard"
+
 #: From the bottom up; modules of one layer may use each other, without cycles.
 LAYERS = [
-    {"errors"},
+    {"errors", "bundled"},
     {"kernels", "schema"},
     {"hamiltonian"},
     {"layouts"},
-    {"arrays", "stacking", "progress", "scheduling", "bundled"},
+    {"arrays", "stacking", "progress", "scheduling"},
     {"observables", "defects", "simulation", "io", "testing", "data"},
     {"vae", "latent"},
     {"study"},
     {"report", "accessor", "catalog", "intake_driver"},
     {"demo"},
-    {"cli"},
+    {"cli", "dashboard"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+ACCESSOR = LEVEL["accessor"]
 
 
 def imports(path):
@@ -44,16 +47,77 @@ def imports(path):
                 yield part, node.lineno
 
 
+def layer_of(path):
+    return "dashboard" if path.is_relative_to(DASHBOARD) else path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
 def modules():
-    return [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE]
+    own = [path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE]
+    return [*own, *DASHBOARD.rglob("*.py")]
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def below(layer):
+    return [path for path in modules() if LEVEL[layer_of(path)] < LEVEL[layer]]
+
+
+def in_layer(*layers):
+    return [path for path in modules() if layer_of(path) in layers]
+
+
+def named(path):
+    return str(path.relative_to(PACKAGE.parent))
+
+
+def imported_modules(path):
+    """Full names of everything that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=named)
 def test_imports__point_downwards(path):
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    own = layer_of(path)
     assert own in LEVEL, f"{own} has no layer yet: give it one in LAYERS"
     upward = [f"{path.name}:{line} imports {part}" for part, line in imports(path) if LEVEL[part] > LEVEL[own]]
     assert not upward
+
+
+@pytest.mark.parametrize("path", [*below("accessor"), *in_layer("report")], ids=named)
+def test_accessor__is_not_called_from_below(path):
+    """A call of ``ds.sky`` leads upwards through xarray's registry, where no import shows it."""
+    lines = [node.lineno for node in ast.walk(ast.parse(path.read_text())) if getattr(node, "attr", "") == "sky"]
+    assert not lines
+
+
+def reaches(path, *forbidden):
+    return sorted({name for name in imported_modules(path) for part in forbidden if f"{name}.".startswith(f"{part}.")})
+
+
+@pytest.mark.parametrize("path", [*below("report"), *in_layer("study")], ids=named)
+def test_studies__draw_nothing(path):
+    assert not reaches(path, "plotly", "streamlit", "jinja2")
+
+
+@pytest.mark.parametrize("path", in_layer("report"), ids=named)
+def test_reports__show_only(path):
+    """No network, no Monte Carlo, no sampling, no store written: a report gets all that from a study."""
+    computing = ("keras", "tensorflow", "sklearn", "dask", "zarr")
+    own = [f"skylattice.{name}" for name in ("vae", "simulation", "kernels", "latent.generate", "latent.relax")]
+    writing = [f"skylattice.io.{name}" for name in ("importing", "results", "store")]
+    types_alone = {"skylattice.vae.spec"}
+    assert not set(reaches(path, *computing, *own, *writing)) - types_alone
+
+
+@pytest.mark.parametrize("path", in_layer("dashboard"), ids=named)
+def test_dashboard__shows_only(path):
+    """Pages ask the library: no kernel, no Monte Carlo, no layout of a store."""
+    own = [f"skylattice.{name}" for name in ("kernels", "simulation", "latent.prior", "latent.relax")]
+    writing = [f"skylattice.io.{name}" for name in ("importing", "results.write_results", "store.create_store")]
+    assert not reaches(path, "sklearn", "keras", "tensorflow", "zarr", *own, *writing)
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("*.py")), ids=lambda path: path.name)

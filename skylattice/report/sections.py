@@ -62,6 +62,7 @@ class Report:
 
 
 def ensemble_section(report: Report) -> None:
+    """The lattices, and how D, Q and M_z go together in them."""
     frame = report.study.ensemble.frame
     report.page.text(
         f"D from {frame['D'].min():g} to {frame['D'].max():g} J, B from {frame['B'].min():g} to "
@@ -79,6 +80,7 @@ def ensemble_section(report: Report) -> None:
 
 
 def reconstruction_section(report: Report) -> None:
+    """Tables 3.1 and 3.2, and the distributions of the errors (Picture 3.5)."""
     both = [name for name, record in report.study.records.items() if (record.frame["part"] == "both").any()]
     if both:
         report.page.text(
@@ -91,6 +93,7 @@ def reconstruction_section(report: Report) -> None:
 
 
 def pictures_section(report: Report) -> None:
+    """Lattices beside their reconstructions (Pictures 3.6 to 3.12)."""
     found = report.study.pictures
     if found is None:
         report.leave_out("Lattices")
@@ -115,6 +118,7 @@ def pictures_section(report: Report) -> None:
 
 
 def defects_section(report: Report) -> None:
+    """Table 3.3 and Picture 3.13: errors and defects."""
     report.page.text(
         "Picture 3.13 and table 3.3. Averaging over all lattices with as many defects, as the thesis "
         "does, removes the "
@@ -125,6 +129,7 @@ def defects_section(report: Report) -> None:
 
 
 def anomalies_section(report: Report) -> None:
+    """How well maps of the error find defects."""
     found = report.study.detectors
     if found is None:
         report.leave_out("Finding defects")
@@ -139,6 +144,7 @@ def anomalies_section(report: Report) -> None:
 
 
 def latent_space_section(report: Report) -> None:
+    """Tables 3.4 and 3.5, Pictures 3.14 to 3.17: what the latent vectors know."""
     records = list(report.study.records.values())
     record = report.study.best
     report.page.text(
@@ -175,6 +181,7 @@ def latent_space_section(report: Report) -> None:
 
 
 def generation_section(report: Report) -> None:
+    """Table 3.6, Pictures 3.18 and 3.19: lattices generated as in the thesis, and by the learned density."""
     study = report.study
     if not study.n_generated:
         report.page.text("Left out: no lattices were to be generated.")
@@ -203,6 +210,7 @@ def generation_section(report: Report) -> None:
 
 
 def quality_section(report: Report) -> None:
+    """How good generated lattices are, beside the data."""
     study = report.study
     if not study.n_quality:
         report.page.text("Left out: no lattices were to be generated.")
