@@ -66,23 +66,26 @@ def _compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 jit = _compiler()
 
-#: For the Monte Carlo kernels only: a sampler tolerates that sums and products are regrouped and fused; no other kernel
-#: may use it. Division and square root stay correctly rounded: their estimates differ between vector and scalar code, and
-#: between makers of processors, so that a spin would depend on where in a vector it lies. Loops run over slices with
-#: unsigned indices, so that LLVM sees contiguous arrays without wrap-around and vectorises them.
+#: For the Monte Carlo kernels only: a sampler tolerates regrouped sums and fused multiply-adds; no other kernel may use
+#: it. Division and square root stay correctly rounded: estimates of them differ between vector and scalar code,
+#: so that a spin would depend on where in a vector it lies. Loops run over slices with unsigned indices, so that LLVM
+#: sees contiguous arrays without wrap-around and vectorises them.
 fastjit = _compiler(fastmath={"nnan", "ninf", "nsz", "reassoc", "contract"})
 
 
+_BYTE = ir.IntType(8)
+
+
 @intrinsic
-def restrict(typingctx):  # type: ignore[no-untyped-def]
+def restrict(typingctx):
     """Promise, as C's ``restrict`` does, that no array written by the calling function overlaps another argument.
 
     LLVM tests at run time whether arrays overlap, but only a few of them: a loop over many is vectorised on this word.
     """
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         for argument in builder.function.args:
-            if isinstance(argument.type, ir.PointerType):
+            if isinstance(argument.type, ir.PointerType) and argument.type.pointee != _BYTE:  # those lead to owners
                 argument.add_attribute("noalias")
         return context.get_dummy_value()
 

@@ -33,7 +33,7 @@ BLOCK = 4 * WORD_BLOCK
 CACHE = 1 << 20
 SWEEPS_PER_VISIT = 4
 #: Rows by which the bands of such a visit advance.
-BAND = 8
+BAND = 16
 _TINY = np.float32(1e-30)
 
 
@@ -77,8 +77,8 @@ def _random_words(u0, u1, v0, v1, position, sweep, seed):
 def _heat_bath(site, row, column, words, width, coupling, beta):
     """Draw each spin from its Boltzmann distribution in its field.
 
-    w = 1 - cos(angle to the field) is sampled from its distribution, and turned about the field in the orthonormal frame
-    of T. Duff et al., JCGT 6, 1 (2017).
+    w = 1 - cos(angle to the field) is sampled from its distribution, and turned about the field in the orthonormal
+    frame of T. Duff et al., JCGT 6, 1 (2017).
     """
     restrict()
     x, y, z = site
@@ -129,16 +129,17 @@ def _sites(planes, q, start, stop):
 @fastjit
 def _close(planes, q, first, stop):
     """Repeat the opposite edges of the plane visited as number ``q`` beside its rows ``first`` to ``stop``."""
+    rows, width = planes.shape[3] - 2, planes.shape[4]
     plane = planes[q // 2, (q % 2) ^ (q // 2)]
-    rows, columns = plane.shape[1] - 2, plane.shape[2] - 2
     for c in range(3):
-        for i in range(first, stop):
-            plane[c, i, 0] = plane[c, i, columns]
-            plane[c, i, columns + 1] = plane[c, i, 1]
-        if first == 1:
-            plane[c, rows + 1] = plane[c, 1]
-        if stop == rows + 1:
-            plane[c, 0] = plane[c, rows]
+        flat = plane[c].reshape((rows + 2) * width)
+        for k in range(uint64(first * width), uint64(stop * width), uint64(width)):
+            flat[k] = flat[k + uint64(width - 2)]
+            flat[k + uint64(width - 1)] = flat[k + uint64(1)]
+        if first == 1 or stop == rows + 1:
+            for k in range(uint64(width)):
+                flat[k] = flat[uint64(rows * width) + k]
+                flat[uint64(rows * width + width) + k] = flat[uint64(width) + k]
 
 
 @fastjit

@@ -13,7 +13,7 @@ import numpy as np
 from skylattice.errors import SimulationError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.schema import PHASE, STATUS
-from skylattice.simulation.engine import anneal, random_lattice
+from skylattice.simulation.engine import ENGINE_VERSION, anneal, random_lattice
 from skylattice.simulation.grid import Point, grid_points
 from skylattice.simulation.schedule import Schedule
 
@@ -105,7 +105,7 @@ def simulate_ensemble(
     SimulationError, SchemaError
         If the grid, schedule or phase is not as described above.
     StoreError
-        If the store holds another kind of lattices, or was made with another seed or schedule.
+        If the store holds another kind of lattices, or was made with another seed, schedule or engine version.
 
     Examples
     --------
@@ -142,7 +142,7 @@ def _prepare(
 
     D, B = (sorted({point[axis] for point in grid}) for axis in (0, 1))
     if not Path(store).exists():
-        software = {"software": f"skylattice {__version__}", "engine": "numba"}
+        software = {"software": f"skylattice {__version__}", "engine": "numba", "engine_version": ENGINE_VERSION}
         create_store(store, D=D, B=B, realizations=realizations, layout=layout, attrs=provenance | software)
         return
     check_layout(store, layout)
@@ -153,6 +153,13 @@ def _prepare(
                 f"{store}: its lattices were made with {name} {found.get(name)!r}, asked for is {value!r}. "
                 "Give the same, or write to another store."
             )
+    made_with = int(found.get("engine_version", 1))
+    if made_with != ENGINE_VERSION:
+        raise StoreError(
+            f"{store}: its lattices were made with engine_version {made_with} (software: {found.get('software')}), "
+            f"this is engine_version {ENGINE_VERSION}, whose lattices of the same seed are others. Extend the store "
+            "with the software that made it, or write to another store."
+        )
     append_grid(store, D=D, B=B, realizations=realizations)
 
 
