@@ -80,7 +80,7 @@ _BYTE = ir.IntType(8)
 def restrict(typingctx):
     """Promise, as C's ``restrict`` does, that no array written by the calling function overlaps another argument.
 
-    LLVM tests at run time whether arrays overlap, but only a few of them: a loop over many is vectorised on this word.
+    Without it LLVM compiles each loop twice, with and without vectors, and tests before each call which one to take.
     """
 
     def codegen(context, builder, signature, args):

@@ -184,21 +184,22 @@ def over_relaxation_sweeps(planes, coupling, n_sweeps, band):
     """Turn every spin ``n_sweeps`` times by π about its field, in place.
 
     With ``band`` = 0 plane after plane, else in one pass over the lattice: a band of rows goes through all stages (one
-    plane of one sweep each) before the next, ``band`` rows on. Each stage lags one row behind the one before, so that a
-    site finds its neighbours as they are plane after plane: the spins are the same bit by bit.
+    plane of one sweep each) before the next, ``band`` rows on. The third stage of each four reads the row above of the
+    plane just updated, so a band's upper edge recedes by one row there; the first reads the row below, so the lower
+    edge of the first band does. A site finds its neighbours as they are plane after plane: the same spins bit by bit.
     """
     width, rows = planes.shape[4], planes.shape[3] - 2
     couplings = coupling[0], coupling[1], coupling[2], coupling[3], coupling[4]
     n_stages = 4 * n_sweeps
-    start, end = 1, 1 + 2 * n_stages + band  # the first band narrows from both sides
+    start, end = 1, 1 + 2 * n_sweeps + band  # the first band narrows from both sides
     in_bands = band > 0 and end <= rows
     if not in_bands:
         end = rows + 1
     while start <= rows:
         for stage in range(n_stages):
-            lag = stage if in_bands else 0
-            first = start + lag if start == 1 else start - lag
-            last = end - lag if end <= rows else end + lag
+            lead, lag = (stage // 4, (stage + 2) // 4) if in_bands else (0, 0)
+            first = start + lead if start == 1 else start - lag
+            last = end - lag if end <= rows else end + lead
             while first < last:
                 stop = min(last, rows + 1)
                 site, row, column = _sites(planes, stage % 4, first * width + 1, stop * width - 1)
