@@ -41,6 +41,7 @@ class UppasdBackend(BackendEntrypoint):
         step: int = -1,
         dtype: str = "float32",
     ) -> xr.Dataset:
+        """Open a run lazily; options and errors as :func:`skylattice.io.uppasd.open_run`."""
         from skylattice.io.uppasd import open_run
 
         ds = open_run(

@@ -18,7 +18,10 @@ from typing import Any
 
 import numba
 from filelock import FileLock
+from llvmlite import ir
+from numba import types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.extending import intrinsic
 
 CACHE = os.environ.get("SKYLATTICE_NUMBA_CACHE", "1") != "0"
 
@@ -63,10 +66,30 @@ def _compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 jit = _compiler()
 
-#: For the Monte Carlo kernels only: reassociation and approximate reciprocals are fine there, because a sampler
-#: tolerates rounding; no other kernel may use it. Loops run over slices with unsigned indices, so that LLVM sees
-#: contiguous arrays without wrap-around and vectorises them.
-fastjit = _compiler(fastmath=True)
+#: For the Monte Carlo kernels only: a sampler tolerates regrouped sums and fused multiply-adds; no other kernel may use
+#: it. Division and square root stay correctly rounded: estimates of them differ between vector and scalar code,
+#: so that a spin would depend on where in a vector it lies. Loops run over slices with unsigned indices, so that LLVM
+#: sees contiguous arrays without wrap-around and vectorises them.
+fastjit = _compiler(fastmath={"nnan", "ninf", "nsz", "reassoc", "contract"})
+
+
+_BYTE = ir.IntType(8)
+
+
+@intrinsic
+def restrict(typingctx):
+    """Promise, as C's ``restrict`` does, that no array written by the calling function overlaps another argument.
+
+    Without it LLVM compiles each loop twice, with and without vectors, and tests before each call which one to take.
+    """
+
+    def codegen(context, builder, signature, args):
+        for argument in builder.function.args:
+            if isinstance(argument.type, ir.PointerType) and argument.type.pointee != _BYTE:  # those lead to owners
+                argument.add_attribute("noalias")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 def gujit(signatures: Sequence[str], layout: str) -> Callable[[Callable[..., None]], Any]:

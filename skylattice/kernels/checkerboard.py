@@ -11,6 +11,9 @@ Everything is in the frame of the Néel interaction with handedness +1, to which
     h_x = jx (l_x + r_x) + jy (u_x + d_x) - dx (r_z - l_z)
     h_y = jx (l_y + r_y) + jy (u_y + d_y) - dy (u_z - d_z)
     h_z = jx (l_z + r_z) + jy (u_z + d_z) + dx (r_x - l_x) + dy (u_y - d_y) + b
+
+An update is one loop that reads the neighbours and writes the spins. Where the lattice leaves the cache, several
+over-relaxation sweeps pass over it together, a band of rows at a time.
 """
 
 from __future__ import annotations
@@ -18,203 +21,192 @@ from __future__ import annotations
 import numpy as np
 from numba import uint64
 
-from skylattice.kernels._jit import fastjit
+from skylattice.kernels._jit import fastjit, restrict
 from skylattice.kernels.fastmath import cos_sin, minus_expm1, minus_log, unit_uniform
 from skylattice.kernels.philox import philox
 
-#: Sites per block: the block's scratch rows stay in the first-level cache.
-BLOCK = 512
+#: Which random words a site gets is counted in blocks of so many sites of a plane: part of what a seed means.
+WORD_BLOCK = 512
+#: Sites per block of a heat bath: their words stay in the first-level cache.
+BLOCK = 4 * WORD_BLOCK
+#: Lattices of more bytes take several over-relaxation sweeps per visit.
+CACHE = 1 << 20
+SWEEPS_PER_VISIT = 4
+#: Rows by which the bands of such a visit advance.
+BAND = 16
 _TINY = np.float32(1e-30)
 
 
 @fastjit
-def _field_in_plane(h, left, right, up, down, back_z, front_z, jx, jy, d):
-    for k in range(uint64(h.size)):
-        h[k] = jx * (left[k] + right[k]) + jy * (up[k] + down[k]) - d * (front_z[k] - back_z[k])
+def _field(row, column, k, width, coupling):
+    """Effective field on site ``k``; neighbours left and right lie in ``row``, those down and up in ``column``."""
+    jx, jy, dx, dy, b = coupling
+    (row_x, row_y, row_z), (column_x, column_y, column_z) = row, column
+    right, up = k + uint64(1), k + uint64(width)
+    x = jx * (row_x[k] + row_x[right]) + jy * (column_x[k] + column_x[up]) - dx * (row_z[right] - row_z[k])
+    y = jx * (row_y[k] + row_y[right]) + jy * (column_y[k] + column_y[up]) - dy * (column_z[up] - column_z[k])
+    z = b + jx * (row_z[k] + row_z[right]) + jy * (column_z[k] + column_z[up])
+    z += dx * (row_x[right] - row_x[k]) + dy * (column_y[up] - column_y[k])
+    return x, y, z
 
 
 @fastjit
-def _field_z(h, left, right, up, down, left_x, right_x, up_y, down_y, jx, jy, dx, dy, b):
-    for k in range(uint64(h.size)):
-        exchange = jx * (left[k] + right[k]) + jy * (up[k] + down[k])
-        h[k] = exchange + dx * (right_x[k] - left_x[k]) + dy * (up_y[k] - down_y[k]) + b
-
-
-@fastjit
-def _field(h, row, column, left, down, width, n, coupling):
-    """Effective field on ``n`` sites; the left and right neighbours lie in ``row``, those down and up in ``column``."""
-    jx, jy, dx, dy, b = coupling[0], coupling[1], coupling[2], coupling[3], coupling[4]
-    right, up = left + 1, down + width
-    lx, rx = row[0, left : left + n], row[0, right : right + n]
-    ly, ry = row[1, left : left + n], row[1, right : right + n]
-    lz, rz = row[2, left : left + n], row[2, right : right + n]
-    bx, tx = column[0, down : down + n], column[0, up : up + n]
-    by, ty = column[1, down : down + n], column[1, up : up + n]
-    bz, tz = column[2, down : down + n], column[2, up : up + n]
-    _field_in_plane(h[0, :n], lx, rx, tx, bx, lz, rz, jx, jy, dx)
-    _field_in_plane(h[1, :n], ly, ry, ty, by, bz, tz, jx, jy, dy)
-    _field_z(h[2, :n], lz, rz, tz, bz, lx, rx, ty, by, jx, jy, dx, dy, b)
-
-
-@fastjit
-def _reflection_factor(factor, x, y, z, hx, hy, hz):
-    for k in range(uint64(factor.size)):
-        dot = x[k] * hx[k] + y[k] * hy[k] + z[k] * hz[k]
-        factor[k] = np.float32(2.0) * dot / (hx[k] * hx[k] + hy[k] * hy[k] + hz[k] * hz[k] + _TINY)
-
-
-@fastjit
-def _reflect(s, h, factor):
-    for k in range(uint64(s.size)):
-        s[k] = factor[k] * h[k] - s[k]
-
-
-@fastjit
-def _over_relax(x, y, z, h, scratch, n):
+def _over_relax(site, row, column, width, coupling):
     """Turn each spin by π about its field, which keeps the energy."""
-    factor = scratch[0, :n]
-    _reflection_factor(factor, x, y, z, h[0, :n], h[1, :n], h[2, :n])
-    _reflect(x, h[0, :n], factor)
-    _reflect(y, h[1, :n], factor)
-    _reflect(z, h[2, :n], factor)
+    restrict()
+    x, y, z = site
+    for k in range(uint64(x.size)):
+        hx, hy, hz = _field(row, column, k, width, coupling)
+        dot = x[k] * hx + y[k] * hy + z[k] * hz
+        factor = np.float32(2.0) * dot / (_TINY + hx * hx + hy * hy + hz * hz)
+        x[k] = factor * hx - x[k]
+        y[k] = factor * hy - y[k]
+        z[k] = factor * hz - z[k]
 
 
 @fastjit
 def _random_words(u0, u1, v0, v1, position, sweep, seed):
     """One Philox block for two sites: a word each for the polar and the azimuthal angle."""
+    restrict()
+    s0, s1, s2, s3 = seed
     for k in range(uint64(u0.size)):
-        u0[k], u1[k], v0[k], v1[k] = philox(
-            np.uint32(position + k), np.uint32(sweep), seed[2], seed[3], seed[0], seed[1]
-        )
+        u0[k], u1[k], v0[k], v1[k] = philox(np.uint32(position + k), np.uint32(sweep), s2, s3, s0, s1)
 
 
 @fastjit
-def _polar(w, length, hx, hy, hz, word, beta):
-    """Sample w = 1 - cos(angle to the field) from its Boltzmann distribution, and the field's length."""
-    for k in range(uint64(w.size)):
-        length[k] = np.sqrt(hx[k] * hx[k] + hy[k] * hy[k] + hz[k] * hz[k] + _TINY)
-    for k in range(uint64(w.size)):
-        a = max(beta * length[k], np.float32(1e-12))
-        r = unit_uniform(word[k])
-        one_minus_e, e = minus_expm1(np.float32(2.0) * a)
-        t = (np.float32(1.0) - r) * one_minus_e
-        w[k] = min(minus_log(r * one_minus_e + e, t) / a, np.float32(2.0))
+def _heat_bath(site, row, column, words, width, coupling, beta):
+    """Draw each spin from its Boltzmann distribution in its field.
 
-
-@fastjit
-def _azimuth(cosine, sine, w, word):
-    """In-plane components of the new spin in the frame of its field."""
-    for k in range(uint64(w.size)):
-        c, s = cos_sin(word[k])
-        radius = np.sqrt(w[k] * (np.float32(2.0) - w[k]))
-        cosine[k] = radius * c
-        sine[k] = radius * s
-
-
-@fastjit
-def _unit_field(hx, hy, hz, length, a):
-    """Normalise the field, and prepare ``a`` of the orthonormal frame (T. Duff et al., JCGT 6, 1 (2017))."""
-    for k in range(uint64(a.size)):
-        inverse = np.float32(1.0) / length[k]
-        hx[k] *= inverse
-        hy[k] *= inverse
-        hz[k] *= inverse
-    for k in range(uint64(a.size)):
-        a[k] = np.float32(-1.0) / (np.copysign(np.float32(1.0), hz[k]) + hz[k])
-
-
-@fastjit
-def _new_x(x, nx, ny, nz, a, w, cosine, sine):
+    w = 1 - cos(angle to the field) is sampled from its distribution, and turned about the field in the orthonormal
+    frame of T. Duff et al., JCGT 6, 1 (2017).
+    """
+    restrict()
+    x, y, z = site
+    polar, azimuth = words
+    one, two = np.float32(1.0), np.float32(2.0)
+    temperature = one / beta
     for k in range(uint64(x.size)):
-        sign = np.copysign(np.float32(1.0), nz[k])
-        first = np.float32(1.0) + sign * nx[k] * nx[k] * a[k]
-        x[k] = nx[k] - nx[k] * w[k] + cosine[k] * first + sine[k] * (nx[k] * ny[k] * a[k])
+        hx, hy, hz = _field(row, column, k, width, coupling)
+        square = _TINY + hx * hx + hy * hy + hz * hz
+        inverse = one / np.sqrt(square)
+        r = unit_uniform(polar[k])
+        one_minus_e, e = minus_expm1(two * max(beta * (square * inverse), np.float32(1e-12)))
+        t = (one - r) * one_minus_e
+        w = min(minus_log(r * one_minus_e + e, t) * min(temperature * inverse, np.float32(1e12)), two)
+        cosine, sine = cos_sin(azimuth[k])
+        radius = np.sqrt(w * (two - w))
+        hx, hy, hz = hx * inverse, hy * inverse, hz * inverse
+        sign = np.copysign(one, hz)
+        cosine, sine = radius * cosine, radius * sine
+        along = sign * cosine * hx + sine * hy
+        turned = one - w
+        a = -along / (sign + hz)
+        x[k] = turned * hx + cosine + a * hx
+        y[k] = turned * hy + sign * sine + a * hy
+        z[k] = turned * hz - along
 
 
 @fastjit
-def _new_y(y, nx, ny, nz, a, w, cosine, sine):
-    for k in range(uint64(y.size)):
-        sign = np.copysign(np.float32(1.0), nz[k])
-        second = sign + ny[k] * ny[k] * a[k]
-        y[k] = ny[k] - ny[k] * w[k] + cosine[k] * (sign * nx[k] * ny[k] * a[k]) + sine[k] * second
+def _components(plane, start, stop):
+    return plane[0, start:stop], plane[1, start:stop], plane[2, start:stop]
 
 
 @fastjit
-def _new_z(z, nx, ny, nz, w, cosine, sine):
-    for k in range(uint64(z.size)):
-        sign = np.copysign(np.float32(1.0), nz[k])
-        z[k] = nz[k] - nz[k] * w[k] - cosine[k] * sign * nx[k] - sine[k] * ny[k]
-
-
-@fastjit
-def _heat_bath(x, y, z, h, scratch, words, beta, position, sweep, seed, n):
-    """Draw each spin from its Boltzmann distribution in its field."""
-    half = (n + 1) // 2
-    _random_words(
-        words[0, :half], words[0, half : 2 * half], words[1, :half], words[1, half : 2 * half], position, sweep, seed
+def _sites(planes, q, start, stop):
+    """Components of sites ``start`` to ``stop`` of the plane visited as number ``q``, and of their neighbours."""
+    width = planes.shape[4]
+    flat = planes.reshape((2, 2, 3, planes.shape[3] * width))
+    py, px = q // 2, (q % 2) ^ (q // 2)  # the order 00, 01, 11, 10 alternates the checkerboard's colours
+    left, down = start - 1 + px, start - width + py * width
+    n = stop - start
+    return (
+        _components(flat[py, px], start, stop),
+        _components(flat[py, 1 - px], left, left + n + 1),
+        _components(flat[1 - py, px], down, down + n + width),
     )
-    w, length, cosine, sine = scratch[0, :n], scratch[1, :n], scratch[2, :n], scratch[3, :n]
-    hx, hy, hz = h[0, :n], h[1, :n], h[2, :n]
-    _polar(w, length, hx, hy, hz, words[0, :n], beta)
-    _azimuth(cosine, sine, w, words[1, :n])
-    a = scratch[4, :n]
-    _unit_field(hx, hy, hz, length, a)
-    _new_x(x, hx, hy, hz, a, w, cosine, sine)
-    _new_y(y, hx, hy, hz, a, w, cosine, sine)
-    _new_z(z, hx, hy, hz, w, cosine, sine)
 
 
 @fastjit
-def fill_ghosts(plane):
-    """Repeat the opposite edges of ``plane``, shape (3, rows + 2, columns + 2), in its frame."""
-    rows, columns = plane.shape[1] - 2, plane.shape[2] - 2
+def _close(planes, q, first, stop):
+    """Repeat the opposite edges of the plane visited as number ``q`` beside its rows ``first`` to ``stop``."""
+    rows, width = planes.shape[3] - 2, planes.shape[4]
+    plane = planes[q // 2, (q % 2) ^ (q // 2)]
     for c in range(3):
-        for i in range(rows + 2):
-            plane[c, i, 0] = plane[c, i, columns]
-            plane[c, i, columns + 1] = plane[c, i, 1]
-        for k in range(columns + 2):
-            plane[c, 0, k] = plane[c, rows, k]
-            plane[c, rows + 1, k] = plane[c, 1, k]
+        flat = plane[c].reshape((rows + 2) * width)
+        for k in range(uint64(first * width), uint64(stop * width), uint64(width)):
+            flat[k] = flat[k + uint64(width - 2)]
+            flat[k + uint64(width - 1)] = flat[k + uint64(1)]
+        if first == 1 or stop == rows + 1:
+            for k in range(uint64(width)):
+                flat[k] = flat[uint64(rows * width) + k]
+                flat[uint64(rows * width + width) + k] = flat[uint64(width) + k]
 
 
 @fastjit
-def sweep_planes(planes, coupling, beta, sweep, seed, heat_bath):
-    """Update every spin once, in place.
+def heat_bath_sweep(planes, coupling, beta, sweep, seed):
+    """Draw every spin once from its Boltzmann distribution, in place.
 
     Parameters
     ----------
     planes
         float32, shape (2, 2, 3, ny/2 + 2, nx/2 + 2), ghosts filled.
     coupling
-        float32 (jx, jy, dx, dy, b).
+        Five float32: jx, jy, dx, dy, b.
     beta
         Inverse temperature, float32.
     sweep
-        Number of this sweep: with ``seed``, uint32 of shape (4,), it determines the random numbers.
-    heat_bath
-        Heat bath if true, else over-relaxation (which needs neither ``beta`` nor ``seed``).
+        Number of this sweep: with ``seed``, four uint32, and the site it determines the random numbers.
     """
     width = planes.shape[4]
     size = planes.shape[3] * width
-    flat = planes.reshape((2, 2, 3, size))
-    h = np.empty((3, BLOCK), np.float32)
-    scratch = np.empty((5, BLOCK), np.float32)
+    couplings = coupling[0], coupling[1], coupling[2], coupling[3], coupling[4]
+    key = seed[0], seed[1], seed[2], seed[3]
     words = np.empty((2, BLOCK + 1), np.uint32)
     for q in range(4):
-        py, px = q // 2, (q % 2) ^ (q // 2)  # the order 00, 01, 11, 10 alternates the checkerboard's colours
-        plane = flat[py, px]
-        start, stop = width + 1, size - width - 1
-        while start < stop:
-            n = min(BLOCK, stop - start)
-            left, down = start - 1 + px, start - width + py * width
-            _field(h, flat[py, 1 - px], flat[1 - py, px], left, down, width, n, coupling)
-            x, y, z = plane[0, start : start + n], plane[1, start : start + n], plane[2, start : start + n]
-            if heat_bath:
-                _heat_bath(x, y, z, h, scratch, words, beta, q * size + start, sweep, seed, n)
-            else:
-                _over_relax(x, y, z, h, scratch, n)
-            start += n
-        fill_ghosts(planes[py, px])
+        end = size - width - 1
+        for start in range(width + 1, end, BLOCK):
+            stop = min(start + BLOCK, end)
+            for first in range(start, stop, WORD_BLOCK):
+                n, at = min(WORD_BLOCK, stop - first), first - start
+                middle = at + (n + 1) // 2
+                after = 2 * middle - at
+                u0, u1 = words[0, at:middle], words[0, middle:after]
+                v0, v1 = words[1, at:middle], words[1, middle:after]
+                _random_words(u0, u1, v0, v1, q * size + first, sweep, key)
+            site, row, column = _sites(planes, q, start, stop)
+            drawn = words[0, : stop - start], words[1, : stop - start]
+            _heat_bath(site, row, column, drawn, width, couplings, beta)
+        _close(planes, q, 1, planes.shape[3] - 1)
+
+
+@fastjit
+def over_relaxation_sweeps(planes, coupling, n_sweeps, band):
+    """Turn every spin ``n_sweeps`` times by π about its field, in place.
+
+    With ``band`` = 0 plane after plane, else in one pass over the lattice: a band of rows goes through all stages (one
+    plane of one sweep each) before the next, ``band`` rows on. The third stage of each four reads the row above of the
+    plane just updated, so a band's upper edge recedes by one row there; the first reads the row below, so the lower
+    edge of the first band does. A site finds its neighbours as they are plane after plane: the same spins bit by bit.
+    """
+    width, rows = planes.shape[4], planes.shape[3] - 2
+    couplings = coupling[0], coupling[1], coupling[2], coupling[3], coupling[4]
+    n_stages = 4 * n_sweeps
+    start, end = 1, 1 + 2 * n_sweeps + band  # the first band narrows from both sides
+    in_bands = band > 0 and end <= rows
+    if not in_bands:
+        end = rows + 1
+    while start <= rows:
+        for stage in range(n_stages):
+            lead, lag = (stage // 4, (stage + 2) // 4) if in_bands else (0, 0)
+            first = start + lead if start == 1 else start - lag
+            last = end - lag if end <= rows else end + lead
+            while first < last:
+                stop = min(last, rows + 1)
+                site, row, column = _sites(planes, stage % 4, first * width + 1, stop * width - 1)
+                _over_relax(site, row, column, width, couplings)
+                _close(planes, stage % 4, first, stop)
+                first, last = 1, last - rows  # what lies beyond the last row
+        start, end = end, min(end + band, rows + 1)
 
 
 @fastjit
@@ -223,10 +215,11 @@ def run_planes(planes, coupling, beta, first_sweep, n_heat_bath, n_over_relaxati
 
     Returns the number of the next heat-bath sweep.
     """
+    band = BAND if planes.size * 4 > CACHE else 0
     for sweep in range(first_sweep, first_sweep + n_heat_bath):
-        sweep_planes(planes, coupling, beta, sweep, seed, True)
-        for _ in range(n_over_relaxation):
-            sweep_planes(planes, coupling, beta, sweep, seed, False)
+        heat_bath_sweep(planes, coupling, beta, sweep, seed)
+        for done in range(0, n_over_relaxation, SWEEPS_PER_VISIT):
+            over_relaxation_sweeps(planes, coupling, min(SWEEPS_PER_VISIT, n_over_relaxation - done), band)
     return first_sweep + n_heat_bath
 
 
@@ -234,17 +227,13 @@ def to_planes(spin: np.ndarray) -> np.ndarray:
     """Split a lattice (ny, nx, 3) of even sizes into its four planes, as float32 with ghosts filled."""
     ny, nx, _ = spin.shape
     planes = np.empty((2, 2, 3, ny // 2 + 2, nx // 2 + 2), np.float32)
-    for py in range(2):
-        for px in range(2):
-            planes[py, px, :, 1:-1, 1:-1] = np.moveaxis(spin[py::2, px::2], -1, 0)
-            fill_ghosts(planes[py, px])
+    planes[..., 1:-1, 1:-1] = spin.reshape(ny // 2, 2, nx // 2, 2, 3).transpose(1, 3, 4, 0, 2)
+    planes[..., 0], planes[..., -1] = planes[..., -2], planes[..., 1]
+    planes[..., 0, :], planes[..., -1, :] = planes[..., -2, :], planes[..., 1, :]
     return planes
 
 
 def from_planes(planes: np.ndarray) -> np.ndarray:
     """Join what :func:`to_planes` split: a float32 lattice (ny, nx, 3)."""
-    spin = np.empty((2 * (planes.shape[3] - 2), 2 * (planes.shape[4] - 2), 3), np.float32)
-    for py in range(2):
-        for px in range(2):
-            spin[py::2, px::2] = np.moveaxis(planes[py, px, :, 1:-1, 1:-1], 0, -1)
-    return spin
+    inner = planes[..., 1:-1, 1:-1].transpose(3, 0, 4, 1, 2)
+    return inner.reshape(2 * inner.shape[0], 2 * inner.shape[2], 3)

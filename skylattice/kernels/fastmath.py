@@ -69,8 +69,9 @@ def minus_expm1(x):
 @fastjit
 def minus_log(v, t):
     """-log(v) for v in (0, 1], given t = 1 - v more precisely than v holds it; to 3e-7 relative."""
-    bits = float_bits(v) - _SQRT_HALF_BITS
-    n = bits >> _MANTISSA_BITS
+    # numba adds two int32 to an int64, whose vectors are twice as wide as those of the other steps
+    bits = np.int32(float_bits(v) - _SQRT_HALF_BITS)
+    n = np.int32(bits >> _MANTISSA_BITS)
     mantissa = bits_float(np.int32((bits & _MANTISSA) + _SQRT_HALF_BITS))
     f = -t if n == 0 else mantissa - np.float32(1.0)
     g = np.float32(8.722355018208348e-02)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skylattice.errors import SimulationError
+from skylattice.errors import SimulationError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.layouts import shape_of
 from skylattice.schema import PHASE, STATUS
-from skylattice.simulation.engine import anneal, random_lattice
+from skylattice.simulation.engine import ENGINE_VERSION, anneal, random_lattice
 from skylattice.simulation.grid import Point, grid_points
 from skylattice.simulation.schedule import Schedule
 
@@ -105,7 +106,7 @@ def simulate_ensemble(
     SimulationError, SchemaError
         If the grid, schedule or phase is not as described above.
     StoreError
-        If the store holds another kind of lattices, or was made with another seed or schedule.
+        If the store holds another kind of lattices, or was made with another seed, schedule or engine version.
 
     Examples
     --------
@@ -132,11 +133,36 @@ def simulate_ensemble(
     grid = grid_points(D, B, points=points, B_limits=B_limits, B_step=B_step)
     axes = {name: sorted({point[k] for point in grid}) for k, name in enumerate(("D", "B"))}
     same = {"seed": seed, "schedule": schedule.to_json()}
-    made_by = {"software": f"skylattice {__version__}", "engine": "numba"}
+    made_by = {"software": f"skylattice {__version__}", "engine": "numba", "engine_version": ENGINE_VERSION}
+    _check_engine(store, grid, realizations)
     ensure_store(store, **axes, realizations=realizations, layout=layout, same=same, attrs=made_by)
     options = {"size": shape, "schedule": schedule, "hamiltonian": hamiltonian or Hamiltonian(), "seed": seed}
     _simulate_missing(store, grid, realizations, options, only_phase, progress)
     return open_ensemble(store)
+
+
+def _check_engine(store: Path, grid: list[Point], realizations: int) -> None:
+    """Raise :class:`StoreError` if lattices are missing in a store of another engine: one seed gives others there."""
+    from skylattice.io.store import open_ensemble
+
+    if not store.exists():
+        return
+    ds = open_ensemble(store)
+    made_with = int(ds.attrs.get("engine_version", 1))
+    if made_with != ENGINE_VERSION and any(_missing(ds["status"].load(), point, realizations) for point in grid):
+        raise StoreError(
+            f"{store}: its lattices were made with engine_version {made_with} (software: {ds.attrs.get('software')}), "
+            f"this is engine_version {ENGINE_VERSION}, whose lattices of the same seed are others. Extend the store "
+            "with the software that made it, or write to another store."
+        )
+
+
+def _missing(status: xr.DataArray, point: Point, realizations: int) -> list[int]:
+    """Realizations of a point that are not finished, or not in the store at all."""
+    at = {name: np.isclose(status[name].values, value) for name, value in zip(("D", "B"), point, strict=True)}
+    finished = status.isel(at).isin([STATUS["done"], STATUS["skipped"]]).values.reshape(-1, status.sizes["realization"])
+    there = set(np.flatnonzero(finished.any(axis=0)).tolist())
+    return [r for r in range(realizations) if r not in there]
 
 
 def _simulate_missing(
@@ -154,11 +180,9 @@ def _simulate_missing(
     from skylattice.progress import run_tasks
 
     status = read_status(store)
-    finished = status.isin([STATUS["done"], STATUS["skipped"]])
     writes = []
     for D, B in grid:
-        there = finished.sel(D=D, B=B, method="nearest").values[:realizations]
-        missing = np.flatnonzero(~there).tolist()
+        missing = _missing(status, (D, B), realizations)
         if missing:
             lattices = [delayed(_attempt, pure=False)(D, B, r, options) for r in missing]
             writes.append(delayed(_finish, pure=False)(store, D, B, missing, lattices, options, only_phase))

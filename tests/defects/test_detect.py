@@ -132,7 +132,10 @@ def test_skyrmions__move_with_the_lattice(dx, dy, dusek):
 
 
 def test_skyrmions__stay_when_spins_and_field_flip():
-    ds = annealed(0.6, 0.4)
+    ds = annealed(0.6, 0.45)
+    assert (
+        abs(ds.spin.sel(component="z")).min() > 2e-4
+    )  # or the direction p, 1e-4 off the z axis, tells the sides apart
     first = ds.sky.skyrmions()
     second = skyrmions(flip(ds.spin), -ds.B)
     for name in ("skyrmion_x", "skyrmion_y", "n_spins", "charge", "radius", "ellipticity"):

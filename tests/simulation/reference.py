@@ -1,8 +1,11 @@
 """Plain numpy forms of the Hamiltonian, written from its definition, for tests of the Monte Carlo."""
 
+import math
+
 import numpy as np
 
 from skylattice import Hamiltonian
+from skylattice.kernels.philox import philox
 
 
 def field(spin, D, B, hamiltonian=None):
@@ -62,3 +65,44 @@ def ring_energy(L, T, D, B):
 
     beta, step = 1 / T, 1e-4
     return -(log_z(beta + step) - log_z(beta - step)) / (2 * step) / L
+
+
+def plane_sweep(spin, D, B, beta=None, sweep=0, seed=None):
+    """One sweep over the four sublattices, site by site in float64: a heat bath, or over-relaxation without ``beta``.
+
+    Which words a site gets is counted along the sublattice's rows with a ghost site at either end, from the first site:
+    of each 512 positions, one Philox block serves the k-th of the first half and the k-th of the second.
+    """
+    spin = np.array(spin, dtype=np.float64)
+    rows, width = spin.shape[0] // 2, spin.shape[1] // 2 + 2
+    for q, (py, px) in enumerate(((0, 0), (0, 1), (1, 1), (1, 0))):
+        h = field(spin, D, B)[py::2, px::2]
+        for i, k in np.ndindex(rows, width - 2):
+            s = spin[2 * i + py, 2 * k + px]
+            if beta is None:
+                s[:] = 2 * (s @ h[i, k]) / (h[i, k] @ h[i, k]) * h[i, k] - s
+                continue
+            block, at = divmod(i * width + k, 512)
+            half = (min(512, rows * width - 2 - 512 * block) + 1) // 2
+            counter = q * (rows + 2) * width + width + 1 + 512 * block + at % half
+            words = philox(*(np.uint32(v) for v in (counter, sweep, seed[2], seed[3], seed[0], seed[1])))
+            s[:] = boltzmann_spin(h[i, k], beta, int(words[at // half]), int(words[2 + at // half]))
+    return spin
+
+
+def boltzmann_spin(h, beta, polar, azimuth):
+    """A spin drawn from exp(beta h·S), from two words of 32 bits."""
+    length = math.sqrt(h @ h)
+    n = h / length
+    r = (polar >> 1) * 2.0**-31 + 2.0**-32
+    w = -math.log1p((1 - r) * math.expm1(-2 * beta * length)) / (beta * length)
+    t = azimuth << 2 & 0xFFFFFFFF
+    angle = (t - 2**32 * (t >> 31)) * 2.0**-32 * math.pi / 2  # within ±π/4 of an axis that the top two bits choose
+    c, s = math.cos(angle), math.sin(angle)
+    c, s = (s, c) if azimuth & 0x40000000 else (c, s)
+    c, s = (-c, -s) if azimuth & 0x80000000 else (c, s)
+    sign = math.copysign(1.0, n[2])
+    a = -1 / (sign + n[2])
+    first = np.array([1 + sign * n[0] ** 2 * a, sign * n[0] * n[1] * a, -sign * n[0]])
+    second = np.array([n[0] * n[1] * a, sign + n[1] ** 2 * a, -n[1]])
+    return (1 - w) * n + math.sqrt(max(w * (2 - w), 0.0)) * (c * first + s * second)

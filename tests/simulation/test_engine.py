@@ -49,39 +49,6 @@ def test_spin_frame__turns_every_interaction_into_that_of_the_kernels(hamiltonia
     np.testing.assert_allclose(turned, field(spin, 0.7, 0.3, hamiltonian) @ frame.T, atol=1e-14)
 
 
-@pytest.mark.parametrize("size", [(4, 6), (16, 2), (2, 2), (50, 38)])
-def test_planes__join_to_the_lattice_they_split(size):
-    spin = testing.random_spins(size, dtype="float32")
-    np.testing.assert_array_equal(checkerboard.from_planes(checkerboard.to_planes(spin)), spin)
-
-
-@pytest.mark.parametrize("size", [(8, 12), (2, 6), (36, 34)])
-def test_over_relaxation__keeps_the_energy_and_turns_every_spin(size):
-    spin = testing.random_spins(size, seed=1)
-    planes = checkerboard.to_planes(spin)
-    checkerboard.sweep_planes(planes, coupling(0.6, 0.2, np.float32), np.float32(1), 0, SEED, False)
-    after = checkerboard.from_planes(planes)
-    assert energy(after, 0.6, 0.2) == pytest.approx(energy(spin, 0.6, 0.2), abs=3e-6)
-    assert np.linalg.norm(after - spin, axis=-1).min() > 1e-6
-
-
-@pytest.mark.parametrize("size", [(8, 12), (36, 34)])
-def test_over_relaxation__is_the_same_in_planes_as_colour_by_colour(size):
-    """An independent form: all even sites reflected about their fields at once, then all odd ones."""
-    spin = testing.random_spins(size, seed=2)
-    planes = checkerboard.to_planes(spin)
-    checkerboard.sweep_planes(planes, coupling(0.6, 0.2, np.float32), np.float32(1), 0, SEED, False)
-    y, x = np.indices(size)
-    expected = spin.copy()
-    # planes are visited 00, 01, 11, 10: the two even ones are not neighbours, nor are the two odd ones
-    for py, px in ((0, 0), (0, 1), (1, 1), (1, 0)):
-        h = field(expected, 0.6, 0.2)
-        mirrored = 2 * (expected * h).sum(-1, keepdims=True) / (h * h).sum(-1, keepdims=True) * h - expected
-        here = (y % 2 == py) & (x % 2 == px)
-        expected[here] = mirrored[here]
-    np.testing.assert_allclose(checkerboard.from_planes(planes), expected, atol=2e-5)
-
-
 def test_raster_over_relaxation__keeps_the_energy_on_odd_sizes():
     spin = testing.random_spins((7, 5), seed=1)
     before = energy(spin, 0.6, 0.2)

@@ -1,5 +1,6 @@
 """Ensembles: the same bits from every scheduler and grid, resumed after an interrupt, failures kept apart."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
+import zarr
 
 import skylattice
 from skylattice.errors import SchemaError, SimulationError, StoreError
@@ -150,6 +152,23 @@ def test_ensemble__refuses_what_does_not_fit_and_keeps_what_is_there(reference, 
     with pytest.raises(error, match=message):
         skylattice.simulate_ensemble(**{**GRID, "realizations": 3, "store": reference, **SMALL, **change})
     xr.testing.assert_identical(spins(reference), before)
+
+
+@pytest.mark.parametrize("version", [None, ensemble.ENGINE_VERSION + 1])
+def test_ensemble__of_another_engine_version_is_not_extended_but_read(reference, tmp_path, version):
+    store = shutil.copytree(reference, tmp_path / "other.zarr")
+    group = zarr.open_group(store)
+    assert group.attrs["engine_version"] == ensemble.ENGINE_VERSION
+    if version is None:  # as version 1 wrote it
+        del group.attrs["engine_version"]
+    else:
+        group.attrs["engine_version"] = version
+    message = (
+        f"engine_version {version or 1} .*this is engine_version {ensemble.ENGINE_VERSION}.*write to another store"
+    )
+    with pytest.raises(StoreError, match=message):
+        skylattice.simulate_ensemble(**GRID, realizations=4, store=store, **SMALL)
+    xr.testing.assert_identical(spins(store), spins(reference))
 
 
 def test_seed__depends_on_the_values_only():
