@@ -24,8 +24,9 @@ import skylattice
 from skylattice.cli.dashboard import dashboard_command, dashboard_environment
 from skylattice.data import open_example
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.io.layout import Layout
 from skylattice.io.results import write_results
-from skylattice.io.store import Layout, create_store, write_point
+from skylattice.io.writing import create_store, write_point
 
 RESULTS = Path(__file__).parent / "results" / "dashboard.json"
 D, B, REALIZATIONS = np.linspace(0.35, 0.6, 26).round(3), np.linspace(0.05, 0.155, 22).round(4), 5

@@ -14,6 +14,7 @@ import xarray as xr
 from skylattice import arrays, stacking
 from skylattice.defects import classify, detect, grains, order, table, triangulate
 from skylattice.defects.of_spins import of_spins
+from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.observables import energy, magnetization, phase, scalars, structure, topology, transform
 from skylattice.schema import SPIN_DIMS, require
@@ -70,6 +71,30 @@ class SkyAccessor:
     def hamiltonian(self) -> Hamiltonian:
         """The interaction that the dataset's attributes state."""
         return Hamiltonian.from_attrs(self._ds.attrs)
+
+    def with_hamiltonian(self, hamiltonian: Hamiltonian) -> xr.Dataset:
+        """State the interaction of spins that came without; neither they nor D and B change.
+
+        Raises
+        ------
+        SchemaError
+            If the dataset states another one.
+
+        Examples
+        --------
+        >>> import skylattice
+        >>> from skylattice.testing import random_spins
+        >>> ds = skylattice.from_arrays(random_spins((8, 8)), D=0.5, B=0.1)
+        >>> ds.sky.with_hamiltonian(skylattice.Hamiltonian("bloch")).attrs["dmi"]
+        'bloch'
+        """
+        stated = Hamiltonian.if_stated(self._ds.attrs)
+        if stated not in (None, hamiltonian):
+            raise SchemaError(
+                f"with_hamiltonian: expected spins of unknown interaction, found {stated}. "
+                "ds.sky.to_handedness() turns spins of the other handedness."
+            )
+        return self._ds.assign_attrs(hamiltonian.to_attrs())
 
     def _spin(self, name: str) -> xr.DataArray:
         require(self._ds, [name], purpose="ds.sky")

@@ -171,14 +171,19 @@ def spin_dataset(
     attrs
         More of them, such as where the spins come from.
     """
-    known = {} if hamiltonian is None else hamiltonian.to_attrs()
     ds = xr.Dataset(
         {"spin": (tuple(dims), spin)},
         {**coords, COMPONENT: list(COMPONENTS)},
-        {**known, "boundary": boundary, "format_version": FORMAT_VERSION, **attrs},
+        {**dataset_attrs(hamiltonian, boundary), **attrs},
     )
     check_spin(ds["spin"])
     return label_dataset(ds)
+
+
+def dataset_attrs(hamiltonian: Hamiltonian | None, boundary: str = "periodic") -> dict[str, Any]:
+    """Attributes that every dataset and store of spins has; without an interaction where it is not known."""
+    known = {} if hamiltonian is None else hamiltonian.to_attrs()
+    return {**known, "boundary": boundary, "format_version": FORMAT_VERSION}
 
 
 class Lattices(NamedTuple):
@@ -200,11 +205,6 @@ def lattices(ds: xr.Dataset, *, spin: str = "spin", purpose: str = "ds.sky") -> 
     """
     require(ds, [spin, "D", "B"], purpose=purpose)
     return Lattices(ds[spin], ds["D"], ds["B"], Hamiltonian.from_attrs(ds.attrs))
-
-
-def known_hamiltonian(ds: xr.Dataset) -> Hamiltonian | None:
-    """The Hamiltonian of a dataset, None where it states none."""
-    return Hamiltonian.from_attrs(ds.attrs) if {"dmi", "handedness"} & set(ds.attrs) else None
 
 
 def field(ds: xr.Dataset) -> xr.DataArray | float:

@@ -123,10 +123,15 @@ class Hamiltonian:
             raise SchemaError(
                 f"attrs: expected the Hamiltonian's {missing}, found {sorted(map(str, attrs))}: the interaction of "
                 "these lattices is not known, and energies, fields, temperatures and models depend on it. State it: "
-                "ds.assign_attrs(skylattice.Hamiltonian('neel').to_attrs()). Charge, magnetization, skyrmions, "
+                "ds.sky.with_hamiltonian(skylattice.Hamiltonian('neel')). Charge, magnetization, skyrmions, "
                 "defects, order, phase and structure factor need none."
             )
         return cls(attrs["dmi"], attrs["handedness"], attrs.get("J", 1.0))
+
+    @classmethod
+    def if_stated(cls, attrs: Mapping[Any, Any]) -> Hamiltonian | None:
+        """As :meth:`from_attrs`, or None where the attributes say nothing of an interaction."""
+        return cls.from_attrs(attrs) if "dmi" in attrs or "handedness" in attrs else None
 
     # Units of other programs. Their constants are CODATA's, from scipy.
 

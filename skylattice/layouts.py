@@ -28,14 +28,26 @@ def as_array(value: Any, name: str = "spin") -> tuple[Any, Axes | None]:
     axes: Axes | None = None
     if isinstance(value, xr.DataArray):
         value, axes = value.data, tuple(map(str, value.dims))
+    if isinstance(value, np.ma.MaskedArray):
+        value = np.ma.filled(value.astype(spin_dtype(value.dtype, name)), np.nan)
     array = value if hasattr(value, "__dask_graph__") else np.asarray(value)
-    if array.dtype.kind not in "fiu":
+    return array.astype(spin_dtype(array.dtype, name), copy=False), axes
+
+
+def spin_dtype(dtype: np.dtype, name: str = "spin") -> np.dtype:
+    """float32 or float64, native: the shorter where it loses nothing.
+
+    Raises
+    ------
+    SchemaError
+        For anything but real numbers.
+    """
+    if dtype.kind not in "fiu":
         raise SchemaError(
-            f"{name}: expected real numbers, found {array.dtype}. Give Cartesian components, or angles to "
+            f"{name}: expected real numbers, found {dtype}. Give Cartesian components, or angles to "
             "skylattice.from_angles."
         )
-    narrow = array.dtype.kind == "f" and array.dtype.itemsize <= 4
-    return array.astype(np.float32 if narrow else np.float64, copy=False), axes
+    return np.dtype(np.float32 if dtype.kind == "f" and dtype.itemsize <= 4 else np.float64)
 
 
 def shape_of(size: int | Sequence[int]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -191,7 +192,7 @@ def _show_info(store: Path) -> None:
         values = facts[name]
         table.add_row(name, f"{len(values)} values, {values.min():g} … {values.max():g} J")
     table.add_row("size", "{} × {} sites (y × x)".format(*facts["size"]))
-    table.add_row("T", f"{facts['T']:g} J/k_B")
+    table.add_row("T", "unknown" if isnan(facts["T"]) else f"{facts['T']:g} J/k_B")
     attrs = facts["attrs"]
     known = "dmi" in attrs
     table.add_row("DMI", f"{attrs['dmi']}, handedness {attrs['handedness']:+d}" if known else "unknown")
@@ -200,7 +201,7 @@ def _show_info(store: Path) -> None:
     )
     table.add_row("lattices", ", ".join(f"{count} {name}" for name, count in facts["lattices"].items() if count))
     table.add_row("on disk", f"{facts['bytes'] / 2**20:.1f} MiB")
-    for name in ("software", "engine", "seed"):
+    for name in ("software", "engine", "seed", "generator", "generator_seed", "relaxed", "model"):
         if name in attrs:
             table.add_row(name, str(attrs[name]))
     console.print(table)
@@ -227,6 +228,10 @@ def analyse(
     target = table or store.with_name(store.name.removesuffix(".zarr") + ".csv")
     rows = write_table(results, target)
     console.print(f"{rows} lattices analysed. Table: {target}. Results: {results_path(store)}", highlight=False)
+    if "energy" not in results:
+        console.print(
+            "No energies: the interaction is not known. State it with ds.sky.with_hamiltonian(...), and import that."
+        )
 
 
 @app.command()

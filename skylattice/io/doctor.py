@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from skylattice.errors import SkylatticeError
+import numpy as np
+
+from skylattice.errors import SchemaError, SkylatticeError
 from skylattice.io.problems import Finding, LocatedError
 from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
 from skylattice.io.uppasd.files import RunFiles, find_runs, run_files
@@ -17,14 +20,19 @@ from skylattice.io.uppasd.geometry import geometry_of_coordinates
 from skylattice.io.uppasd.lint import lint
 from skylattice.io.uppasd.run import ROUNDING, check_moments, remarks, run_parameters, site_rows
 from skylattice.io.uppasd.spins import SPIN_FILE_NAME, SpinFile, open_spin_file
+from skylattice.layouts import find_axes, spin_dtype
+
+_XARRAY = "Open it with xarray, and give the spins to skylattice.from_arrays."
 
 #: First bytes of files of other formats, and what they are.
 _SIGNATURES = (
-    (b"\x89HDF\r\n\x1a\n", "HDF5 file", "Open it with xarray, and import the dataset with skylattice.io.importing."),
-    (b"CDF", "netCDF file", "Open it with xarray, and import the dataset with skylattice.io.importing."),
-    (b"\x93NUMPY", "NumPy array", "Load it with numpy, and wrap the spins into a dataset."),
-    (b"PK\x03\x04", "zip archive", "If it is an .npz, load it with numpy, and wrap the spins into a dataset."),
+    (b"\x89HDF\r\n\x1a\n", "HDF5 file", _XARRAY),
+    (b"CDF", "netCDF file", _XARRAY),
+    (b"PK\x03\x04", "zip archive", "Unpack it, and examine what is in it."),
 )
+
+#: First bytes of a NumPy file.
+_NUMPY = b"\x93NUMPY"
 
 #: Other outputs of UppASD by the first word of their names.
 _OUTPUTS = {
@@ -279,6 +287,8 @@ def _examine_file(path: Path) -> Diagnosis:
         diagnosis = Diagnosis(path, "unknown", "an empty file")
         diagnosis.add("error", f"{path}: the file is empty.", "Copy it again, or repeat what made it.")
         return diagnosis
+    if start.startswith(_NUMPY) or (path.suffix == ".npz" and zipfile.is_zipfile(path)):
+        return _examine_arrays(path)
     for signature, kind, remedy in _SIGNATURES:
         if start.startswith(signature):
             diagnosis = Diagnosis(path, kind, "not a format of its own for spins")
@@ -299,6 +309,48 @@ def _examine_file(path: Path) -> Diagnosis:
     diagnosis = Diagnosis(path, "unknown", f"starts with {first!r}")
     diagnosis.add("error", f"{path}: not a file that skylattice reads.", "Give a run folder, a spin file or a store.")
     return diagnosis
+
+
+def _examine_arrays(path: Path) -> Diagnosis:
+    """A .npy or .npz file: shape and type from the headers, and how to make a dataset of what could be spins."""
+    is_archive = path.suffix == ".npz"
+    diagnosis = Diagnosis(path, "NumPy archive" if is_archive else "NumPy array")
+    try:
+        arrays = dict(_headers(path))
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        diagnosis.add("error", f"{path}: expected NumPy arrays, found a damaged file: {error}.", "Copy it again.")
+        return diagnosis
+    diagnosis.summary = ", ".join(f"{name} {shape} {dtype}".strip() for name, (shape, dtype) in arrays.items())
+    for name, (shape, dtype) in arrays.items():
+        loaded = f"numpy.load({path.name!r})" + (f"[{name!r}]" if is_archive else "")
+        call = f"skylattice.from_arrays({loaded}, D=..., B=..., T=..., hamiltonian=...)"
+        try:
+            spin_dtype(dtype)
+            layout = ", ".join(axis for axis in find_axes(shape, None) if axis)
+        except SchemaError as error:
+            diagnosis.add("info", f"{path}: {name or 'it'} is not known to be spins. {error}", f"If it is: {call}.")
+        else:
+            diagnosis.add("info", f"{path}: {name or 'it'} has the shape of spins (..., {layout}).", f"Use {call}.")
+    return diagnosis
+
+
+def _headers(path: Path) -> Iterator[tuple[str, tuple[tuple[int, ...], np.dtype]]]:
+    """Name, shape and type of each array, values unread."""
+    if path.suffix != ".npz":
+        with path.open("rb") as file:
+            yield "", _header(file)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with archive.open(member) as file:
+                yield member.removesuffix(".npy"), _header(file)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
 
 
 def _named_in_deck(path: Path) -> str | None:

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from skylattice.arrays import known_hamiltonian
 from skylattice.errors import SkylatticeError, StoreError
+from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.guard import local_path
-from skylattice.io.store import Layout, ensure_store, open_ensemble, write_point
+from skylattice.io.layout import Layout, check_alike
+from skylattice.io.store import open_ensemble
+from skylattice.io.writing import ensure_store, write_point
 from skylattice.schema import GRID_DIGITS, STATUS, check_coordinate, check_spin, require
 from skylattice.stacking import stack
 
@@ -41,7 +43,7 @@ def import_datasets(
     store
         Folder of the store; created unless it is there, else extended.
     keep_bits
-        Rounding of the spins of a new store; see :class:`skylattice.io.store.Layout`.
+        Rounding of the spins of a new store; see :class:`skylattice.io.layout.Layout`.
     attrs
         Further attributes of a new store.
     progress
@@ -91,7 +93,7 @@ def layout_of(ds: xr.Dataset, keep_bits: int | None = None) -> Layout:
     require(ds, ("spin", "D", "B", "T"), purpose="importing")
     check_spin(ds["spin"])
     size = (ds.sizes["y"], ds.sizes["x"])
-    return Layout(size, round(float(ds["T"]), GRID_DIGITS), known_hamiltonian(ds), keep_bits)
+    return Layout(size, round(float(ds["T"]), GRID_DIGITS), Hamiltonian.if_stated(ds.attrs), keep_bits)
 
 
 def _samples_by_point(ds: xr.Dataset) -> dict[Point, list[int]]:
@@ -108,11 +110,7 @@ def _make_room(
 ) -> dict[Point, int]:
     """Create or extend the store; return the first free realization of each point."""
     for layout in layouts[1:]:
-        if layout != layouts[0]:
-            raise StoreError(
-                f"{store}: one store holds lattices of one size, temperature and Hamiltonian, found {layouts[0]} "
-                f"and {layout}. Import them into stores of their own."
-            )
+        check_alike(store, layouts[0], layout, owner="the first has")
     first = _first_free(store, by_point) if store.exists() else dict.fromkeys(by_point, 0)
     count = {point: sum(len(samples) for _, samples in parts) for point, parts in by_point.items()}
     D, B = (sorted({point[axis] for point in by_point}) for axis in (0, 1))

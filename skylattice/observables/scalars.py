@@ -96,7 +96,7 @@ def qc(
     Parameters
     ----------
     T
-        Temperature stated with the data, in units of J / k_B.
+        Temperature stated with the data, in units of J / k_B; None or NaN where it is not known.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def qc(
     """
     scalars = lattice_scalars(spin, D, B, hamiltonian)
     charge = scalars["topological_charge"]
-    stated = xr.DataArray(np.nan if T is None else checked_parameter("T", T))
+    stated = xr.DataArray(np.nan if T is None or np.isnan(T).all() else checked_parameter("T", T))
     figures = {
         "spin_norm_error": scalars["spin_norm_error"],
         "charge_error": abs(charge - charge.round()),

@@ -93,7 +93,7 @@ def simulate_ensemble(
         Keep only lattices of this phase (``"skyrmion"``, ...; see :func:`skylattice.observables.phase.phase`); the
         others get status 2 (skipped) and no spins.
     keep_bits
-        Round stored spins to so many mantissa bits; see :class:`skylattice.io.store.Layout`.
+        Round stored spins to so many mantissa bits; see :class:`skylattice.io.layout.Layout`.
     progress
         Show a progress bar.
 
@@ -120,7 +120,9 @@ def simulate_ensemble(
     """
     from skylattice import __version__
     from skylattice.io.guard import local_path
-    from skylattice.io.store import Layout, ensure_store, open_ensemble
+    from skylattice.io.layout import Layout
+    from skylattice.io.store import open_ensemble
+    from skylattice.io.writing import ensure_store
 
     store = local_path(store)
     if only_phase is not None and only_phase not in set(PHASE) - {"empty"}:
@@ -211,7 +213,7 @@ def _finish(
     only_phase: str | None,
 ) -> list[str]:
     """Classify the lattices of one point, write them with their status, and return the errors among them."""
-    from skylattice.io.store import write_point
+    from skylattice.io.writing import write_point
     from skylattice.kernels.phase import phase
 
     hole = np.full((*options["size"], 3), np.nan, np.float32)

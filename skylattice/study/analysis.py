@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from skylattice.arrays import field, known_hamiltonian, lattices
+from skylattice.arrays import field, lattices
 from skylattice.defects.of_spins import of_spins
 from skylattice.defects.skyrmion_lattice import skyrmion_lattice
 from skylattice.errors import MissingExtraError, SkylatticeError
+from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.guard import local_path
 from skylattice.io.results import write_results
 from skylattice.io.store import open_ensemble
@@ -68,7 +69,7 @@ def _analyse_point(ds: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
 def _scalars(ds: xr.Dataset) -> xr.Dataset:
     """Observables, quality and phase; without energies where the interaction is not known."""
     labelled = phase(ds["spin"], field(ds))
-    if known_hamiltonian(ds) is None:
+    if Hamiltonian.if_stated(ds.attrs) is None:
         charges = [topological_charge(ds["spin"], diagonal=diagonal) for diagonal in ("main", "alt")]
         mean = magnetization(ds["spin"])
         components = [label(mean.sel(component=c, drop=True), f"m_{c}") for c in COMPONENTS]

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 from skylattice import Hamiltonian
 from skylattice.cli import train as train_commands
 from skylattice.errors import ModelError
-from skylattice.io.store import Layout, create_store, write_point
+from skylattice.io.layout import Layout
+from skylattice.io.writing import create_store, write_point
 from skylattice.vae import artifact, load, save
 
 app = typer.Typer()

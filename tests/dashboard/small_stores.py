@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from skylattice import Hamiltonian, testing
-from skylattice.io.store import Layout, create_store, write_point
+from skylattice.io.layout import Layout
+from skylattice.io.writing import create_store, write_point
 
 DASHBOARD = Path(__file__).parents[2] / "dashboard"
 SIZE = (40, 40)

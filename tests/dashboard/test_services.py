@@ -15,7 +15,7 @@ from small_stores import SIZE, lattice, make_store
 
 from skylattice import open_ensemble
 from skylattice.errors import StoreError
-from skylattice.io.store import write_point
+from skylattice.io.writing import write_point
 
 POINT = Point(0.5, 0.1, 1)
 

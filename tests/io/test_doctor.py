@@ -53,7 +53,6 @@ def test_files_of_a_run__are_recognised(name, kind, summary):
         (b"\x89HDF\r\n\x1a\n....", "HDF5 file"),
         (b"CDF\x01", "netCDF file"),
         (b"PK\x03\x04", "zip archive"),
-        (b"\x93NUMPY", "NumPy array"),
     ],
 )
 def test_other_formats__are_recognised(tmp_path, content, kind):
@@ -212,3 +211,30 @@ def test_diagnosis__loads_no_kernels():
     code = "import sys; from skylattice.io.doctor import diagnose; diagnose(sys.argv[1]); print('numba' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code, str(REAL_RUN)], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "says"),
+    [
+        ((5, 64, 64, 3), "f4", r"shape of spins \(..., y, x, component\)"),
+        ((3, 64, 64), "f8", r"shape of spins \(..., component, y, x\)"),
+        ((4096, 3), "f4", "not known to be spins"),
+        ((3, 64, 3), "f4", "not known to be spins.*dims="),
+        ((64, 64, 3), "c8", "not known to be spins.*real numbers"),
+    ],
+)
+def test_numpy_files__are_told_how_to_come_in(tmp_path, shape, dtype, says):
+    path = tmp_path / "spins.npy"
+    np.save(path, np.zeros(shape, dtype))
+    (finding,) = diagnose(path).findings
+    assert re.search(says, finding.message)
+    assert "skylattice.from_arrays(numpy.load('spins.npy'), D=..." in finding.remedy
+
+
+def test_numpy_archives__show_each_array(tmp_path):
+    np.savez(tmp_path / "a.npz", spin=np.zeros((8, 8, 3)), D=np.array(0.5))
+    diagnosis = diagnose(tmp_path / "a.npz")
+    assert "spin (8, 8, 3) float64" in diagnosis.summary
+    assert any("numpy.load('a.npz')['spin']" in finding.remedy for finding in diagnosis.findings)
+    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00junk")
+    assert diagnose(tmp_path / "broken.npy").findings[0].level == "error"

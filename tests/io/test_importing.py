@@ -5,7 +5,8 @@ import xarray as xr
 from skylattice import Hamiltonian, open_ensemble, testing
 from skylattice.errors import SchemaError, StoreError
 from skylattice.io.importing import import_datasets
-from skylattice.io.store import create_store, info
+from skylattice.io.store import info
+from skylattice.io.writing import create_store
 
 
 def run(D=0.5, B=0.1, seed=0, n=1, **parameters):

@@ -12,8 +12,10 @@ import zarr
 from skylattice import Hamiltonian, open_ensemble, testing
 from skylattice.errors import SchemaError, StoreError
 from skylattice.io import store as store_module
+from skylattice.io.layout import Layout
 from skylattice.io.results import open_results, results_path, write_results
-from skylattice.io.store import Layout, append_grid, check_layout, create_store, info, round_mantissa, write_point
+from skylattice.io.store import info
+from skylattice.io.writing import append_grid, check_layout, create_store, round_mantissa, write_point
 
 LAYOUT = Layout((8, 10), 0.006, Hamiltonian("bloch", -1))
 

@@ -8,8 +8,9 @@ import xarray as xr
 
 from skylattice import Hamiltonian, open_ensemble, testing
 from skylattice.errors import MissingExtraError, SkylatticeError
+from skylattice.io.layout import Layout
 from skylattice.io.results import open_results
-from skylattice.io.store import Layout, create_store, write_point
+from skylattice.io.writing import create_store, write_point
 from skylattice.study.analysis import analyse_store, scalar_table, write_table
 
 CENTRES = [(14 * i + 7 * (j % 2), 12 * j) for j in range(4) for i in range(4)]
