@@ -3,6 +3,7 @@ and what a linear map reads off latent vectors."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +19,8 @@ Method = Literal["pearson", "spearman"]
 MIN_PAIRS = 4
 CONFIDENCE = 0.95
 RESAMPLES = 1000
+#: Positions of resampled rows that are held in memory, 32 MiB of them.
+_ROWS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -111,16 +114,59 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
-    """A statistic of samples and its percentile interval; each sample is resampled along its first axis."""
-    rng = np.random.default_rng(seed)
-    value = statistic(*samples)
-    draws = [
-        statistic(*(sample[rng.integers(0, len(sample), len(sample))] for sample in samples)) for _ in range(resamples)
-    ]
-    finite = np.array(draws)[np.isfinite(draws)]
+    """A statistic of samples and its percentile interval, by :func:`scipy.stats.bootstrap`.
+
+    Parameters
+    ----------
+    statistic
+        Takes as many arrays as there are samples.
+    samples
+        Each is resampled by itself, along its first axis.
+    confidence, resamples, seed
+        As for :func:`correlation`.
+
+    Returns
+    -------
+    Estimate. Resamples whose statistic is NaN are left out; the interval is NaN where all are, where the value itself
+    is, and where a sample has fewer than two rows.
+
+    Raises
+    ------
+    SchemaError
+        For fewer than two resamples.
+
+    Examples
+    --------
+    >>> estimate = bootstrap(np.mean, np.tile([0.0, 1.0], 50))
+    >>> estimate.value, 0.35 < estimate.low < 0.5 < estimate.high < 0.65
+    (0.5, True)
+    """
+    from scipy import stats
+
+    if resamples < 2:
+        raise SchemaError(f"resamples: expected at least 2, found {resamples!r}.")
+    value, n = float(statistic(*samples)), min(len(sample) for sample in samples)
+    if n < 2 or not np.isfinite(value):
+        return Estimate(value, np.nan, np.nan, n)
+
+    def of_rows(*rows: np.ndarray) -> float:
+        return statistic(*(sample[chosen] for sample, chosen in zip(samples, rows, strict=True)))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)  # of NaN, which are left out below
+        draws = stats.bootstrap(
+            [np.arange(len(sample)) for sample in samples],
+            of_rows,
+            n_resamples=resamples,
+            batch=max(1, _ROWS_AT_ONCE // max(len(sample) for sample in samples)),
+            vectorized=False,
+            method="percentile",
+            random_state=np.random.default_rng(seed),
+        ).bootstrap_distribution
     tail = 50 * (1 - confidence)
-    low, high = np.percentile(finite, [tail, 100 - tail]) if len(finite) and np.isfinite(value) else (np.nan, np.nan)
-    return Estimate(float(value), float(low), float(high), min(len(sample) for sample in samples))
+    finite = draws[np.isfinite(draws)]
+    low, high = np.percentile(finite, [tail, 100 - tail]) if len(finite) else (np.nan, np.nan)
+    return Estimate(value, float(low), float(high), n)
 
 
 def kolmogorov_smirnov(

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from skylattice.errors import SchemaError
-from skylattice.latent.correlations import correlation, kolmogorov_smirnov, linear_probe
+from skylattice.latent import correlations
+from skylattice.latent.correlations import bootstrap, correlation, kolmogorov_smirnov, linear_probe
 
 
 def planted(rho, n, rng):
@@ -25,8 +26,8 @@ def test_correlation__equals_scipys(method):
 def test_correlation__does_not_depend_on_units(scale, offset, flip):
     x, y = planted(0.5, 30, np.random.default_rng(1))
     sign = -1 if flip else 1
-    changed = correlation(sign * scale * x + offset, y, resamples=1).value
-    assert changed == pytest.approx(sign * correlation(x, y, resamples=1).value, abs=1e-9)
+    changed = correlation(sign * scale * x + offset, y, resamples=2).value
+    assert changed == pytest.approx(sign * correlation(x, y, resamples=2).value, abs=1e-9)
 
 
 def test_correlation__of_a_common_cause_vanishes_given_it():
@@ -45,7 +46,7 @@ def test_correlation__given_two_quantities_is_that_of_the_residuals():
     design = np.c_[np.ones(60), held]
     residual = [v - design @ np.linalg.lstsq(design, v, rcond=None)[0] for v in (x, y)]
     expected = np.corrcoef(*residual)[0, 1]
-    assert correlation(x, y, given=held, resamples=1).value == pytest.approx(expected, abs=1e-12)
+    assert correlation(x, y, given=held, resamples=2).value == pytest.approx(expected, abs=1e-12)
 
 
 def test_correlation__interval_covers_the_truth_as_often_as_it_says():
@@ -105,3 +106,42 @@ def test_probe__cannot_learn_groups_by_heart():
 
 def test_probe__is_nan_for_a_constant():
     assert np.isnan(linear_probe(np.random.default_rng(0).normal(size=(20, 3)), np.ones(20)).value)
+
+
+def test_bootstrap__interval_is_that_of_a_plain_loop():
+    rng = np.random.default_rng(10)
+    x, y = rng.normal(size=30), rng.normal(0.5, 1, size=50)
+
+    def difference(first, second):
+        return second.mean() - first.mean()
+
+    found = bootstrap(difference, x, y, resamples=4000, confidence=0.9)
+    draws = [difference(rng.choice(x, 30), rng.choice(y, 50)) for _ in range(4000)]
+    np.testing.assert_allclose([found.low, found.high], np.percentile(draws, [5, 95]), atol=0.03)
+    assert found.value == difference(x, y)
+    assert found.n == 30
+
+
+def test_bootstrap__leaves_out_resamples_that_say_nothing():
+    def mean_of_ones(sample):
+        return sample[sample > 0].mean() if 0 < (sample > 0).sum() < len(sample) else np.nan
+
+    found = bootstrap(mean_of_ones, np.array([0.0, 1.0, 1.0]), resamples=50)
+    assert (found.low, found.high) == (1, 1)
+    never = bootstrap(lambda sample: sample.mean() if sample.min() != sample.max() else np.nan, np.ones(5))
+    assert np.isnan([never.value, never.low, never.high]).all()
+
+
+def test_bootstrap__of_one_row_has_no_interval_and_one_resample_is_refused():
+    found = bootstrap(np.mean, np.array([2.0]))
+    assert found.value == 2
+    assert np.isnan([found.low, found.high]).all()
+    with pytest.raises(SchemaError, match="resamples: expected at least 2, found 1"):
+        bootstrap(np.mean, np.arange(5), resamples=1)
+
+
+def test_bootstrap__does_not_depend_on_how_many_fit_in_memory(monkeypatch):
+    x = np.random.default_rng(11).normal(size=40)
+    whole = bootstrap(np.mean, x, resamples=100)
+    monkeypatch.setattr(correlations, "_ROWS_AT_ONCE", 7 * 40)
+    assert bootstrap(np.mean, x, resamples=100) == whole
