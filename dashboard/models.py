@@ -16,11 +16,13 @@ import stores
 import streamlit as st
 import xarray as xr
 
-from skylattice.defects.detect import ample_capacity
 from skylattice.errors import ModelError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.results import open_results
+from skylattice.latent.generate import decode, latent_set
+from skylattice.latent.generate import generate as draw
 from skylattice.latent.generate import save_generated as save_lattices
+from skylattice.latent.pca import PCA, fit_pca
 from skylattice.latent.recipe import Recipe
 from skylattice.schema import GRID_DIMS, STATUS
 from skylattice.study.analysis import analyse_store
@@ -32,7 +34,7 @@ from skylattice.study.evaluation import (
     model_name,
     open_lattices,
 )
-from skylattice.study.generation import thesis_experiment
+from skylattice.study.generation import numbers_of, thesis_experiment
 from skylattice.study.shown import reconstruct_with_maps
 from skylattice.vae import shipped
 from skylattice.vae.artifact import read_document
@@ -40,7 +42,6 @@ from skylattice.vae.infer import refer
 from skylattice.vae.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from skylattice.latent.pca import PCA
     from skylattice.vae.model import VAE
 
 #: Keras models are not safe to call from several threads.
@@ -88,11 +89,16 @@ def fitting(key: str) -> tuple[dict[str, str], dict[str, str]]:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model …")
-def model(name: str, target: str) -> VAE:
-    """A loaded model."""
+def _network(target: str, fingerprint: str) -> VAE:
     from skylattice.vae import load
 
     return load(target)
+
+
+def network(name: str) -> VAE:
+    """A loaded model; anew where another was saved in its place."""
+    target = available()[name]
+    return _network(target, refer(target).fingerprint)
 
 
 @st.cache_data(max_entries=32, show_spinner="Reconstructing …")
@@ -196,7 +202,7 @@ def generated_components(key: str, names: tuple[str, ...], n: int, advance: Any)
     for record, name in zip(records(key, names), names, strict=True):
         advance(len(frames), len(names))
         with _lock:
-            frames[record.name] = thesis_experiment(ensemble, record, model(name, available()[name]), n)
+            frames[record.name] = thesis_experiment(ensemble, record, network(name), n)
     advance(len(names), len(names))
     return frames
 
@@ -223,8 +229,6 @@ def latents(key: str, name: str) -> xr.Dataset:
 
 @st.cache_data(max_entries=8, show_spinner="Principal components …")
 def _pca(_mu: np.ndarray, _along: np.ndarray | None, key: str, name: str, version: int) -> PCA:
-    from skylattice.latent.pca import fit_pca
-
     return fit_pca(_mu, along=_along)
 
 
@@ -236,22 +240,23 @@ def components(key: str, name: str) -> tuple[PCA, np.ndarray, xr.Dataset]:
     usable = (state["status"].values == STATUS["done"]) & np.isfinite(mu.values).all(axis=1)
     state, mu = state.isel(sample=usable), mu.isel(sample=usable)
     along = state["topological_charge"].values if "topological_charge" in state else None
-    version = hash((mu.shape, float(mu.sum())))
+    version = hash((mu.values.tobytes(), None if along is None else along.tobytes()))
     return _pca(mu.values, along, key, name, version), mu.values, state
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _decoded(_z: np.ndarray, name: str, target: str, digest: bytes, D: float, B: float, size: tuple[int, int]) -> Any:
-    from skylattice.latent.generate import decode
-
+def _decoded(
+    _z: np.ndarray, _model: VAE, fingerprint: str, digest: bytes, D: float, B: float, size: tuple[int, int]
+) -> Any:
     with _lock:
-        return decode(model(name, target), _z[None], np.array([[D, B]]), size)[0]
+        return decode(_model, _z[None], np.array([[D, B]]), size)[0]
 
 
 def decoded(name: str, z: np.ndarray, D: float, B: float, size: tuple[int, int]) -> xr.DataArray:
     """The lattice (y, x, component) that a model makes of a latent vector."""
     z = np.asarray(z, dtype=np.float32)
-    spin = _decoded(z, name, available()[name], z.tobytes(), D, B, size)
+    fingerprint = refer(available()[name]).fingerprint
+    spin = _decoded(z, network(name), fingerprint, z.tobytes(), D, B, size)
     return xr.DataArray(spin, dims=("y", "x", "component"))
 
 
@@ -260,9 +265,6 @@ def generate(key: str, name: str, n: int, recipe: Recipe, advance: Any = None) -
 
     The seed of each is that of the recipe plus its number, so that a batch is what its lattices are one by one.
     """
-    from skylattice.latent.generate import generate as draw
-    from skylattice.latent.generate import latent_set
-
     ds = services.ensemble(key)
     done = (services.status(key) == STATUS["done"]).stack(sample=GRID_DIMS)
     flat = ds[["spin"]].stack(sample=GRID_DIMS).isel(sample=done.values)
@@ -274,31 +276,23 @@ def generate(key: str, name: str, n: int, recipe: Recipe, advance: Any = None) -
     flat = flat.reset_index("sample").assign({k: v.reset_index("sample") for k, v in known.items()})
     flat.attrs = ds.attrs
     known_set = latent_set(flat, available()[name])
-    size = (ds.sizes["y"], ds.sizes["x"])
     parts = []
     for k in range(n):
         with _lock:
             drawn = draw(
                 known_set,
-                model(name, available()[name]),
+                network(name),
                 1,
                 replace(recipe, seed=recipe.seed + k),
                 hamiltonian=Hamiltonian.from_attrs(ds.attrs),
                 T=float(ds["T"]),
             )
-        scalars = drawn.sky.observables().merge(
-            _scalars(drawn.sky.defects(max_skyrmions=ample_capacity(size))), compat="override"
-        )
-        parts.append(drawn[["spin"]].assign(scalars.data_vars).assign_coords(sample=[k]))
+        parts.append(drawn[["spin"]].assign(numbers_of(drawn).data_vars).assign_coords(sample=[k]))
         if advance is not None:
             advance(k + 1, n)
     return xr.concat(
         parts, dim="sample", combine_attrs="override", coords="minimal", compat="override", data_vars="all"
     )
-
-
-def _scalars(ds: xr.Dataset) -> xr.Dataset:
-    return ds[[name for name, array in ds.data_vars.items() if array.ndim == 1 and name != "status"]]
 
 
 def save_generated(ds: xr.Dataset, name: str) -> Path:

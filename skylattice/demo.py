@@ -116,7 +116,7 @@ def _add_real_lattice(page: Page, store: Path, table: pd.DataFrame) -> None:
         "a defect, a pair of the two a dislocation with its Burgers vector (green)."
     )
     page.figure(lattice_figure(analyse_lattice(spin, open_ensemble(store)["B"].item())))
-    numbers = table[_COLUMNS[3:]].iloc[0]
+    numbers = table[_COLUMNS[3:]].astype(object).iloc[0]  # a row of floats would turn counts into them
     page.table(numbers.to_frame("value").rename_axis("quantity").reset_index())
 
 

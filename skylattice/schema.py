@@ -235,13 +235,15 @@ def whole_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with counts as integers, where the registry says that a column is one and it is whole to 1e-6.
 
     Columns with missing values get pandas' nullable integers. Charges of open or rough lattices that are no whole
-    numbers stay as they are.
+    numbers stay as they are, but for negative zeros.
     """
     frame = frame.copy(deep=False)
     for name in frame:
         if name in VARIABLES and VARIABLES[name].is_count and frame[name].dtype.kind == "f":
             whole = frame[name].round()
-            if not (abs(frame[name] - whole) > 1e-6).any():
+            if (abs(frame[name] - whole) > 1e-6).any():
+                frame[name] = frame[name] + 0.0
+            else:
                 frame[name] = whole.astype("Int64" if whole.isna().any() else "int64")
     return frame
 

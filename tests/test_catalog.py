@@ -71,6 +71,7 @@ def test_entry__opened_by_intake_holds_the_same_spins():
     ours = SHIPPED["example"].open()
     point = {"D": 1, "B": 2}
     np.testing.assert_array_equal(theirs.spin.isel(point).values, ours.spin.isel(point).values)
+    assert set(theirs.coords) == set(ours.coords) == {"D", "B", "realization", "T", "component"}
 
 
 def test_model_entry__is_a_driver_that_intake_knows(tmp_path):

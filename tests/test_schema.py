@@ -1,6 +1,7 @@
 """The data model: names, attributes and checks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -166,3 +167,14 @@ def test_registry__has_no_variable_with_the_name_of_a_dimension_it_does_not_labe
     scalars_of_a_dimension = {"D", "B", "realization"}  # coordinates of dims of the same name
     for name, variable in VARIABLES.items():
         assert name not in dims or variable.dims == (name,) or name in scalars_of_a_dimension, name
+
+
+def test_whole_numbers__are_integers_and_the_rest_has_no_negative_zeros():
+    frame = pd.DataFrame(
+        {"n_defects": [24.0, np.nan], "topological_charge": [-16 - 1e-9, -0.0], "unexplained_charge": [-0.0, 0.25]}
+    )
+    assert schema.whole_numbers(frame).to_csv(index=False).splitlines() == [
+        "n_defects,topological_charge,unexplained_charge",
+        "24,-16,0.0",
+        ",0,0.25",
+    ]

@@ -48,10 +48,8 @@ def thesis_experiment(ensemble: Ensemble, record: Record, model: VAE, n: int, *,
 
     def compute() -> xr.Dataset:
         ds = _generate(ensemble, record, model, n, Recipe("thesis", seed=seed))
-        of = lattices(ds)
-        scalars = observables(*of)[["topological_charge", "m_z"]]
-        counts = of_spins(defects, of.spin, of.B, max_skyrmions=ample_capacity(record.size))["n_defects"]
-        return scalars.assign(n_defects=counts, z=ds["z"]).drop_vars("component", errors="ignore").compute()
+        numbers = numbers_of(ds)[["topological_charge", "m_z", "n_defects"]]
+        return numbers.assign(z=ds["z"]).drop_vars("component", errors="ignore")
 
     key = cache_key(_VERSION, _identity(ensemble, record), n, seed)
     known = cached(ensemble.store, f"generation/{record.name}-thesis", key, compute)
@@ -114,6 +112,14 @@ def examples(ensemble: Ensemble, record: Record, model: VAE, n: int, recipe: Rec
     counts = of_spins(defects, of.spin, of.B, max_skyrmions=ample_capacity(record.size)).compute()
     meshes = [mesh_of_lattice(of.spin[k], float(of.B[k])) for k in range(n)]
     return Examples(recipe, of.spin.values, meshes, counts["n_skyrmions"].values, counts["n_defects"].values)
+
+
+def numbers_of(ds: xr.Dataset) -> xr.Dataset:
+    """Scalars of generated lattices along ``sample``: observables, and those of skyrmions and defects; eager."""
+    of = lattices(ds)
+    found = of_spins(defects, of.spin, of.B, max_skyrmions=ample_capacity((ds.sizes["y"], ds.sizes["x"])))
+    scalars = [name for name, array in found.data_vars.items() if array.dims == ("sample",) and name != "status"]
+    return xr.merge([observables(*of), found[scalars]], compat="override").compute()
 
 
 def _generate(ensemble: Ensemble, record: Record, model: VAE, n: int, recipe: Recipe) -> xr.Dataset:

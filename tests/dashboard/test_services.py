@@ -7,14 +7,17 @@ import time
 
 import models
 import numpy as np
+import pandas as pd
 import pytest
 import services
 import stores
+import streamlit as st
 from services import Point
 from small_stores import SIZE, lattice, make_store
 
 from skylattice import open_ensemble
 from skylattice.errors import StoreError
+from skylattice.io.results import open_results, write_results
 from skylattice.io.writing import write_point
 
 POINT = Point(0.5, 0.1, 1)
@@ -275,3 +278,48 @@ def test_status__follows_a_store_that_is_being_filled(root):
     time.sleep(1.1)  # what is on the disk is asked for once a second
     assert services.status("growing").sum() == 1
     assert services.scalars("growing")["status"].sum() == 1
+
+
+def test_models__that_replace_another_of_their_name_are_not_marked_as_encoded(analysed, root):
+    from skylattice.vae import build, save
+
+    for path in (*analysed.glob("full*"), analysed / "tiny"):
+        shutil.copytree(path, root / path.name)
+    assert models.has_encoded("full", "tiny")
+    shutil.rmtree(root / "tiny")
+    save(build("periodic", size=20, widths=(8, 8, 16), blocks=(1, 1, 1), seed=7), root / "tiny")
+    st.cache_data.clear()  # a listing is read again after a while
+    assert not models.has_encoded("full", "tiny")
+    with pytest.raises(StoreError, match="has not encoded"):
+        models.latents("full", "tiny")
+
+
+def test_table_3_6__is_that_of_the_library(analysed, full):
+    """Components of the drawn z, as the thesis takes them; the second definition encoded the lattices again."""
+    from skylattice.study.evaluation import evaluate_model, open_lattices
+    from skylattice.study.generation import thesis_experiment
+    from skylattice.vae import load
+
+    models.evaluate("full", ["tiny"], lambda done, total: None)
+    shown = models.generated_components("full", ("tiny",), 6, lambda done, total: None)["tiny"]
+    ensemble = open_lattices(full)
+    record = evaluate_model(ensemble, analysed / "tiny")
+    pd.testing.assert_frame_equal(shown, thesis_experiment(ensemble, record, load(analysed / "tiny"), 6))
+
+
+def test_evaluations__written_anew_are_shown(analysed, root):
+    """Caches depend on what they were made from: tables follow results that another program replaced."""
+    from skylattice.study import tables
+    from skylattice.study.evaluation import encode_store
+
+    for path in (*analysed.glob("full*"), analysed / "tiny"):
+        shutil.copytree(path, root / path.name)
+    models.evaluate("full", ["tiny"], lambda done, total: None)
+    first = models.report_table(tables.reconstruction_table, "3.2", "full", ("tiny",))
+    results = open_results(root / "full.zarr", "models/tiny").load()
+    write_results(root / "full.zarr", "models/tiny", results.assign(mse=2 * results.mse))
+    second = models.report_table(tables.reconstruction_table, "3.2", "full", ("tiny",))
+    assert second["test MSE"].item() == pytest.approx(2 * first["test MSE"].item())
+    encode_store(root / "full.zarr", str(root / "tiny"))
+    third = models.report_table(tables.reconstruction_table, "3.2", "full", ("tiny",))
+    assert third["test MSE"].item() == pytest.approx(first["test MSE"].item())

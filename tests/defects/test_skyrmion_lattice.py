@@ -22,11 +22,10 @@ def test_skyrmion_lattice__equals_the_single_analyses():
 
 
 def test_skyrmion_lattice__triangulates_once(monkeypatch):
-    from skylattice.defects import triangulate
+    import scipy.spatial
 
-    calls = []
-    original = triangulate.triangulate
-    monkeypatch.setattr(triangulate, "triangulate", lambda *a: calls.append(1) or original(*a))
+    calls, original = [], scipy.spatial.Delaunay
+    monkeypatch.setattr(scipy.spatial, "Delaunay", lambda *points: calls.append(1) or original(*points))
     ds = testing.hexagonal_ensemble()
     skyrmion_lattice(*found(ds))
     assert len(calls) == ds.sizes["realization"]

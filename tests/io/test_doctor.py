@@ -1,9 +1,11 @@
 """What the doctor says: kinds, findings, remedies."""
 
 import json
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import xarray as xr
 from uppasd_runs import REAL_RUN, copy_real_run, random_spins, write_lines, write_restart, write_run

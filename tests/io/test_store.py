@@ -11,7 +11,7 @@ import zarr
 
 from skylattice import Hamiltonian, open_ensemble, testing
 from skylattice.errors import SchemaError, StoreError
-from skylattice.io import store as store_module
+from skylattice.io import writing
 from skylattice.io.layout import Layout
 from skylattice.io.results import open_results, results_path, write_results
 from skylattice.io.store import info
@@ -103,14 +103,14 @@ def test_write__from_many_threads_loses_nothing(path):
 
 
 def test_write__of_two_writers_at_one_region_stops_the_second(path, monkeypatch):
-    inside, release, put = threading.Event(), threading.Event(), store_module._put
+    inside, release, put = threading.Event(), threading.Event(), writing._put
 
     def slow_put(*args):
         inside.set()
         release.wait(10)
         put(*args)
 
-    monkeypatch.setattr(store_module, "_put", slow_put)
+    monkeypatch.setattr(writing, "_put", slow_put)
     first = threading.Thread(target=write_point, args=(path,), kwargs={"D": 0.5, "B": 0.2, "spin": lattices()})
     first.start()
     assert inside.wait(10)
@@ -175,7 +175,7 @@ def refuse(error_number):
 )
 def test_write__explains_what_the_disk_refuses_and_keeps_the_rest(path, monkeypatch, error_number, message):
     write_point(path, D=0.5, B=0.2, spin=lattices())
-    monkeypatch.setattr(store_module, "_put", refuse(error_number))
+    monkeypatch.setattr(writing, "_put", refuse(error_number))
     with pytest.raises(StoreError, match=message):
         write_point(path, D=0.5, B=0.1, spin=lattices())
     monkeypatch.undo()
