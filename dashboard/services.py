@@ -20,7 +20,7 @@ import skylattice.data
 import skylattice.defects.table
 from skylattice.errors import SkylatticeError, StoreError
 from skylattice.io.ovf import ovf_bytes
-from skylattice.io.results import open_results, results_path
+from skylattice.io.results import match, open_results, results_path
 from skylattice.io.store import open_ensemble
 from skylattice.schema import GRID_DIMS, STATUS, VARIABLES
 from skylattice.study.analysis import scalar_table
@@ -122,18 +122,20 @@ def _scalars_of(location: str, group: str, version: int) -> xr.Dataset:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _merged(_status: xr.DataArray, source: Source, changed: int, versions: tuple[tuple[str, int], ...]) -> xr.Dataset:
+def _merged(
+    _ds: xr.Dataset, _status: xr.DataArray, source: Source, changed: int, versions: tuple[tuple[str, int], ...]
+) -> xr.Dataset:
     merged = _status.to_dataset(name="status").drop_vars("T", errors="ignore")
     for group, version in versions:
-        found = _on_grid(_scalars_of(source.location, group, version), merged)
+        found = _on_grid(_scalars_of(source.location, group, version), _ds)
         merged = merged.assign({name: array for name, array in found.data_vars.items() if name not in merged})
     return merged
 
 
-def _on_grid(found: xr.Dataset, grid: xr.Dataset | xr.DataArray) -> xr.Dataset:
-    """Results at the lattices of a grid, by their coordinates; NaN where there are none."""
-    found = found.drop_vars("status", errors="ignore")
-    return found.reindex({dim: grid[dim] for dim in GRID_DIMS}, fill_value={"phase": np.int8(-1)})
+def _on_grid(found: xr.Dataset, ensemble: xr.Dataset) -> xr.Dataset:
+    """Results of the very lattices of an ensemble, by their coordinates; NaN where there are none."""
+    aligned, _ = match(found.drop_vars("status", errors="ignore"), ensemble)
+    return aligned.drop_vars("lattice_id", errors="ignore")
 
 
 def scalars(key: str) -> xr.Dataset:
@@ -143,12 +145,12 @@ def scalars(key: str) -> xr.Dataset:
         return status(key).to_dataset(name="status")
     names = [name for name in groups(key) if name in ("observables", "defects")]
     known = tuple(zip(names, versions(key, names), strict=True))
-    return _merged(status(key), chosen, _last_change(chosen), known)
+    return _merged(ensemble(key), status(key), chosen, _last_change(chosen), known)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _model_errors(_status: xr.DataArray, source: Source, changed: int, versions: tuple[tuple[str, int], ...]) -> Any:
-    parts = [_on_grid(_scalars_of(source.location, group, version), _status) for group, version in versions]
+def _model_errors(_ds: xr.Dataset, source: Source, changed: int, versions: tuple[tuple[str, int], ...]) -> Any:
+    parts = [_on_grid(_scalars_of(source.location, group, version), _ds) for group, version in versions]
     names = [group.removeprefix("models/") for group, _ in versions]
     return xr.concat(parts, pd.Index(names, dtype=object, name="model"), combine_attrs="override", join="override")
 
@@ -160,7 +162,7 @@ def model_errors(key: str) -> xr.Dataset:
         return xr.Dataset()
     chosen = source(key)
     return _model_errors(
-        status(key), chosen, _last_change(chosen), tuple(zip(names, versions(key, names), strict=True))
+        ensemble(key), chosen, _last_change(chosen), tuple(zip(names, versions(key, names), strict=True))
     )
 
 

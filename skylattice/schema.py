@@ -109,6 +109,7 @@ VARIABLES: dict[str, Variable] = {
     "T": _scalar("J/k_B", "temperature"),
     "realization": Variable((), "int64", "1", "independent realization"),
     "seed": Variable((), "uint64", "1", "seed of the lattice's random numbers"),
+    "lattice_id": Variable((), "uint64", "1", "fingerprint of the spins as stored; 0 where there are none"),
     "status": Variable((), "int8", "1", "state of the lattice in the store", STATUS),
     # the spins
     "spin": Variable(SPIN_DIMS, "float32", "1", "unit spin"),

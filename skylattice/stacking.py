@@ -93,14 +93,14 @@ def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
             f"{SAMPLE}: expected a MultiIndex of the grid's dims, as ds.sky.stack() makes it, found dims "
             f"{dict(ds.sizes)}. After a file, put it back: ds.set_index({SAMPLE}=['D', 'B', 'realization'])."
         )
-    fill = {name: _empty(str(name), variable.dtype) for name, variable in ds.variables.items()}
+    fill = {name: empty_value(str(name), variable.dtype) for name, variable in ds.variables.items()}
     grid = ds.unstack(SAMPLE, fill_value=fill)
     if like is not None:
         grid = grid.reindex({dim: like[dim] for dim in levels if dim in like.coords}, fill_value=fill)
     return grid.transpose(*levels, ...)
 
 
-def _empty(name: str, dtype: np.dtype) -> Any:
+def empty_value(name: str, dtype: np.dtype) -> Any:
     """What a variable holds where there is no lattice."""
     flags = VARIABLES[name].flags if name in VARIABLES else None
     if flags is not None:

@@ -66,7 +66,7 @@ def open_ensemble(
         where = os.path.abspath(where)  # lazy spins travel to workers that run in another folder
     with explained(str(where)):
         try:
-            ds = xr.open_zarr(where, chunks=None, consolidated=False, storage_options=storage_options, zarr_format=3)
+            ds = _open_arrays(where, storage_options)
         except (FileNotFoundError, zarr.errors.GroupNotFoundError):
             raise no_store(path) from None
         check_version(ds.attrs, path)
@@ -81,6 +81,26 @@ def open_ensemble(
             ds = ds.sortby(name)
     ds.attrs["store"] = str(where)
     return ds.load() if load else ds
+
+
+def _open_arrays(where: Any, storage_options: dict[str, Any] | None) -> xr.Dataset:
+    """All arrays; those that reach beyond their coordinates, as while a store grows, up to where these end."""
+    options: dict[str, Any] = {"chunks": None, "consolidated": False, "zarr_format": 3}
+    try:
+        return xr.open_zarr(where, storage_options=storage_options, **options)
+    except ValueError as error:
+        if "conflicting sizes" not in str(error):
+            raise
+    import zarr
+
+    group: Any = zarr.open_group(where, mode="r", zarr_format=3, storage_options=storage_options)
+    names = set(group.array_keys())
+    lengths = {dim: group[dim].shape[0] for dim in GRID_DIMS}
+    parts = []
+    for name in names:
+        one = xr.open_zarr(where, storage_options=storage_options, drop_variables=names - {name}, **options)
+        parts.append(one.isel({dim: slice(n) for dim, n in lengths.items() if dim in one.dims}))
+    return xr.merge(parts, combine_attrs="override")
 
 
 def info(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from skylattice.errors import SchemaError, StoreError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.io.atomic import new_folder
 from skylattice.io.guard import explained, local_path, locked
 from skylattice.io.layout import MANTISSA_BITS, Layout, check_alike
 from skylattice.io.store import check_version, no_store, open_ensemble
 from skylattice.schema import COMPONENTS, GRID_DIGITS, GRID_DIMS, STATUS, VARIABLES, check_coordinate, check_values
+
+#: Variables of one number per lattice.
+_PER_LATTICE = ("status", "seed", "lattice_id")
 
 
 def round_grid(values: Any) -> np.ndarray:
@@ -56,23 +64,31 @@ def create_store(
 
     path = local_path(path)
     if path.exists():
-        raise StoreError(f"{path}: exists already. Open it, append to it, or choose another path.")
+        raise _exists(path)
     if realizations < 1:
         raise StoreError(f"{path}: expected at least one realization, found {realizations}.")
     D, B = round_grid(check_coordinate("D", D)), round_grid(check_coordinate("B", B))
     if not (len(D) and len(B)):
         raise StoreError(f"{path}: expected at least one value of D and of B, found {len(D)} and {len(B)}.")
-    with explained(path):
-        group = zarr.open_group(path, mode="w-", zarr_format=3, attributes={**layout.to_attrs(), **(attrs or {})})
-        grid = (len(D), len(B), realizations)
-        _create(group, "spin", GRID_DIMS, (*grid, *layout.size, 3), unit=(1, 1, realizations))
-        _create(group, "status", GRID_DIMS, grid, unit=(1, 1, realizations))
-        _create(group, "seed", GRID_DIMS, grid, unit=(1, 1, realizations))
-        for name, values in (("D", D), ("B", B), ("realization", np.arange(realizations))):
-            _create(group, name, (name,), (len(values),), unit=(1024,))[:] = values
-        component = group.create_array("component", shape=(3,), dtype=str, dimension_names=("component",))
-        component[:] = np.array(COMPONENTS, dtype=object)
-        _create(group, "T", (), (), unit=())[...] = layout.T
+    with explained(path), locked(path, "grid", timeout=60):
+        if path.exists():  # another process was faster
+            raise _exists(path)
+        with new_folder(path) as folder:
+            attributes = {**layout.to_attrs(), **(attrs or {})}
+            group = zarr.open_group(folder, mode="w", zarr_format=3, attributes=attributes)
+            grid = (len(D), len(B), realizations)
+            _create(group, "spin", GRID_DIMS, (*grid, *layout.size, 3), unit=(1, 1, realizations))
+            for name in _PER_LATTICE:
+                _create(group, name, GRID_DIMS, grid, unit=(1, 1, realizations))
+            for name, values in (("D", D), ("B", B), ("realization", np.arange(realizations))):
+                _create(group, name, (name,), (len(values),), unit=(1024,))[:] = values
+            component = group.create_array("component", shape=(3,), dtype=str, dimension_names=("component",))
+            component[:] = np.array(COMPONENTS, dtype=object)
+            _create(group, "T", (), (), unit=())[...] = layout.T
+
+
+def _exists(path: Path) -> StoreError:
+    return StoreError(f"{path}: exists already. Open it, append to it, or choose another path.")
 
 
 def _create(group: Any, name: str, dims: tuple[str, ...], shape: tuple[int, ...], *, unit: tuple[int, ...]) -> Any:
@@ -114,27 +130,38 @@ def append_grid(path: str | os.PathLike[str], *, D: Any = (), B: Any = (), reali
     realizations
         How many realizations the grid must have afterwards, at least; default: as many as now.
     """
+    path = local_path(path)
     with explained(path):
-        group = _open_group(path, mode="r+")
-        with locked(path, "grid"):
+        _open_group(path, mode="r")
+        with locked(path, "grid", timeout=60):
+            group = _open_group(path, mode="r+")  # under the lock: another process may have made room just now
             for name, values in (("D", D), ("B", B)):
                 present = group[name][:]
                 new = np.setdiff1d(round_grid(check_coordinate(name, values)), present)
                 if new.size:
-                    _grow(group, name, np.concatenate([present, new]))
+                    _grow(path, group, name, np.concatenate([present, new]))
             if realizations is not None and realizations > group["realization"].shape[0]:
-                _grow(group, "realization", np.arange(realizations))
+                _grow(path, group, "realization", np.arange(realizations))
 
 
-def _grow(group: Any, name: str, values: np.ndarray) -> None:
-    """Resize every variable along ``name``, and only then the coordinate that announces the room."""
+def _grow(path: Path, group: Any, name: str, values: np.ndarray) -> None:
+    """Resize every variable along ``name``; the coordinate, which announces the room, takes its place last and at once.
+
+    A process that dies in between leaves arrays that reach beyond their coordinates: readers do not look there.
+    """
+    import zarr
+
     axis = GRID_DIMS.index(name)
-    for variable in ("spin", "status", "seed"):
-        shape = list(group[variable].shape)
-        shape[axis] = len(values)
-        group[variable].resize(tuple(shape))
-    group[name].resize((len(values),))
-    group[name][:] = values
+    for variable in ("spin", *_PER_LATTICE):
+        if variable in group:  # stores of 0.1 have no lattice_id
+            shape = list(group[variable].shape)
+            shape[axis] = len(values)
+            group[variable].resize(tuple(shape))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.grow-") as folder:
+        beside = zarr.open_group(folder, mode="w", zarr_format=3)
+        _create(beside, name, (name,), (len(values),), unit=(1024,))[:] = values
+        with new_folder(path / name) as coordinate:
+            shutil.copytree(Path(folder) / name, coordinate, dirs_exist_ok=True)
 
 
 def write_point(
@@ -195,7 +222,10 @@ def write_point(
             present = ~np.isnan(spin[:, 0, 0, 0])
             if present.any():
                 bits = group.attrs.get("spin_keep_bits")
-                _put(group["spin"], (i, j), where[present], round_mantissa(spin[present].astype(np.float32), bits))
+                stored = round_mantissa(spin[present].astype(np.float32), bits)
+                _put(group["spin"], (i, j), where[present], stored)
+                if "lattice_id" in group:
+                    _put(group["lattice_id"], (i, j), where[present], lattice_ids(stored))
             if seeds is not None:
                 _put(group["seed"], (i, j), where, np.asarray(seeds, dtype=np.uint64))
             _put(group["status"], (i, j), where, flags.astype(np.int8))
@@ -207,6 +237,15 @@ def _put(array: Any, point: tuple[int, int], where: np.ndarray, values: np.ndarr
     block = array[(*point, span)]
     block[where - span.start] = values
     array[(*point, span)] = block
+
+
+def lattice_ids(spin: np.ndarray) -> np.ndarray:
+    """Fingerprint of each lattice of float32 spins (n, ny, nx, 3): 64 bits of its bytes, never 0; 0 for a hole."""
+    ids = np.zeros(len(spin), dtype=np.uint64)
+    for k, lattice in enumerate(np.ascontiguousarray(spin, dtype="<f4")):
+        if not np.isnan(lattice[0, 0, 0]):
+            ids[k] = int.from_bytes(hashlib.blake2b(lattice.data, digest_size=8).digest(), "little") or 1
+    return ids
 
 
 def round_mantissa(spin: np.ndarray, keep_bits: int | None) -> np.ndarray:

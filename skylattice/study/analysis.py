@@ -56,6 +56,8 @@ def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr
     scalars, defects = (_assemble(ds, points, [part[k] for part in parts], hole[k]) for k in range(2))
     counts = [name for name in defects if defects[name].dims == GRID_DIMS and name != "status"]
     results = scalars.merge(ds["status"].load()).merge(defects[counts], compat="override")
+    if "lattice_id" in ds:
+        results, defects = (part.assign(lattice_id=ds["lattice_id"].load()) for part in (results, defects))
     write_results(store, "observables", results)
     write_results(store, "defects", defects)
     return results
@@ -100,6 +102,7 @@ def scalar_table(results: xr.Dataset) -> pd.DataFrame:
     """
     place = {name: k for k, name in enumerate(dict.fromkeys((*GRID_DIMS, *VARIABLES)))}
     frame = results.to_dataframe().reset_index()
+    frame = frame.drop(columns="lattice_id", errors="ignore")
     frame = frame[sorted(frame, key=lambda name: place.get(str(name), len(place)))]
     frame = frame[frame["status"] == STATUS["done"]].reset_index(drop=True)
     for name in ("status", "phase"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,7 @@ from skylattice.arrays import lattices
 from skylattice.defects.classify import defects
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError, StoreError
-from skylattice.io.results import cache_key, cached, open_results, write_results
+from skylattice.io.results import cache_key, cached, match, open_results, write_results
 from skylattice.io.store import open_ensemble
 from skylattice.latent.pca import PCA, fit_pca, torus_average
 from skylattice.latent.prior import LatentSet
@@ -141,7 +142,13 @@ def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
         If it was not analysed, or has no lattice in the skyrmion phase.
     """
     ds = open_ensemble(store)
-    results = open_results(store, "observables").compute()
+    results, n_stale = match(open_results(store, "observables").compute(), ds)
+    if n_stale:
+        warnings.warn(
+            f"{store}: the results of {n_stale} lattices are those of other spins, and are left out. Compute them anew "
+            f"with: skylattice analyse {store}",
+            stacklevel=2,
+        )
     missing = [name for name in (*_QUANTITIES, "phase") if name not in results]
     if missing:
         raise StoreError(f"{store}: the results lack {missing}. Compute them anew with: skylattice analyse {store}")
@@ -300,7 +307,7 @@ def _parts(grid: xr.Dataset, ensemble: Ensemble, metadata: dict[str, Any], finge
 def _known(ensemble: Ensemble, group: str, wanted: np.ndarray, model: str, data: str) -> xr.Dataset | None:
     """What the result store has of a model, if it is of this model and these data, and has all wanted lattices."""
     try:
-        known = open_results(ensemble.store, group).compute()
+        known, _ = match(open_results(ensemble.store, group).compute(), open_ensemble(ensemble.store))
     except StoreError:  # never computed
         return None
     same = known.attrs.get("model_fingerprint") == model and known.attrs.get("data_fingerprint", data) == data
@@ -337,5 +344,8 @@ def _encode_into_results(store: Path, grid: xr.Dataset, model: Any, wanted: np.n
         variables[name] = (dims, values.reshape(*shape, *array.shape[1:]), array.attrs)
     attrs = {**encoded.attrs, "model": model_name(model), "data_fingerprint": data_fingerprint(grid)}
     result = xr.Dataset(variables, {dim: grid[dim] for dim in GRID_DIMS}, attrs)
+    if "lattice_id" in grid:
+        there = np.isfinite(result["mse"])
+        result = result.assign(lattice_id=grid["lattice_id"].load().where(there, 0).astype(np.uint64))
     write_results(store, f"models/{model_name(model)}", result.copy())
     return result
