@@ -6,7 +6,7 @@ from pathlib import Path
 
 from skylattice.io.ovf.data import read_points
 from skylattice.io.ovf.header import Segment
-from skylattice.io.ovf.read import sites_of, unit_spins
+from skylattice.io.ovf.read import check_sizes, sites_of, unit_spins
 from skylattice.io.ovf.scan import read_segments
 from skylattice.io.problems import Finding, Level, LocatedError
 
@@ -22,15 +22,17 @@ def examine(path: Path) -> tuple[str, list[Finding]]:
     segments = read_segments(path)
     first = segments[0]
     summary = f"OVF {first.version}.0, {first.form}, {len(segments)} segment{'s' if len(segments) > 1 else ''}"
-    findings = []
+    findings: list[Finding] = []
+    sizes: list[tuple[int, int]] = []
     for segment in segments:
         try:
             (nz, ny, nx), errors = _examine_segment(segment)
         except LocatedError as error:
             findings.append(error.finding())
             continue
-        if segment is first:
+        if not sizes:
             summary += f", {nx} × {ny} sites" + (f" in {nz} layers" if nz > 1 else "")
+        sizes.append((ny, nx))
         if nz > 1:
             findings.append(
                 Finding("info", f"{segment.where}: {nz} layers.", "Choose one when reading: z=0 is the lowest.")
@@ -40,6 +42,11 @@ def examine(path: Path) -> tuple[str, list[Finding]]:
         findings += [
             Finding(level, f"layer z={z} of {error.where}: {error.problem}", error.remedy) for z, error in errors
         ]
+    if len(sizes) == len(segments):
+        try:
+            check_sizes(segments, sizes)
+        except LocatedError as error:
+            findings.append(error.finding())
     if all(finding.level != "error" for finding in findings):
         how = "xr.open_dataset(path, engine='ovf', D=, B=, T=, hamiltonian=)"
         findings.append(Finding("info", f"{path}: spins; D, B, T and the DMI are not in the file.", f"Read it: {how}."))

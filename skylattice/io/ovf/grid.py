@@ -35,7 +35,8 @@ def grid_of_points(positions: np.ndarray, *, where: str) -> tuple[tuple[int, int
     >>> grid_of_points(np.array([[1.0, 0, 0], [0, 0, 0]]), where="example")
     ((1, 1, 2), array([[[1, 0]]]))
     """
-    axes = [_levels(positions[:, axis]) for axis in range(3)]
+    smallest = 1e-6 * float(np.ptp(positions, axis=0).max())
+    axes = [_levels(positions[:, axis], smallest) for axis in range(3)]
     names = "xyz"
     for name, axis in zip(names, axes, strict=True):
         if axis is None:
@@ -52,12 +53,15 @@ def grid_of_points(positions: np.ndarray, *, where: str) -> tuple[tuple[int, int
     return (nz, ny, nx), order.reshape(nz, ny, nx)
 
 
-def _levels(values: np.ndarray) -> tuple[int, float, np.ndarray] | None:
-    """Number of evenly spaced levels, their distance, and the level of each value; None if they are not even."""
+def _levels(values: np.ndarray, smallest: float) -> tuple[int, float, np.ndarray] | None:
+    """Number of evenly spaced levels, their distance, and the level of each value; None if they are not even.
+
+    Values that lie within ``smallest`` are one level.
+    """
     ordered = np.sort(values)
     gaps = np.diff(ordered)
     extent = float(ordered[-1] - ordered[0])
-    if extent == 0:
+    if extent <= smallest:
         return 1, 0.0, np.zeros(len(values), np.int64)
     n_steps = int((gaps > 0.5 * gaps.max()).sum())  # the others are rounding within a level
     step = extent / n_steps

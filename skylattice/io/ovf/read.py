@@ -117,14 +117,7 @@ def open_ovf(
     segments = read_segments(path)
     _warn_of_byte_order(segments)
     layers = [choose_layer(segment, z) for segment in segments]
-    for segment, layer in zip(segments, layers, strict=True):
-        if layer.size != layers[0].size:
-            (ny, nx), (first_ny, first_nx) = layer.size, layers[0].size
-            raise LocatedError(
-                segment.where,
-                f"expected {first_nx} × {first_ny} sites as in the first segment, found {nx} × {ny}.",
-                "Write the segments into files of their own.",
-            )
+    check_sizes(segments, [layer.size for layer in layers])
     moment = _moment(segments[0], layers[0])
     known = {name: [value] for name, value in given.items() if name != "T"}
     dim, labels = _segments_along(segments)
@@ -208,6 +201,18 @@ def choose_layer(segment: Segment, z: int | None) -> Layer:
     if not 0 <= (chosen or 0) < nz:
         raise LocatedError(segment.where, f"expected a layer from 0 to {nz - 1}, found z={chosen}.", "Choose another.")
     return sites.layer(chosen or 0)
+
+
+def check_sizes(segments: Sequence[Segment], sizes: Sequence[tuple[int, int]]) -> None:
+    """Raise unless the lattices (ny, nx) of all segments are of one size."""
+    first_ny, first_nx = sizes[0]
+    for segment, (ny, nx) in zip(segments, sizes, strict=True):
+        if (ny, nx) != (first_ny, first_nx):
+            raise LocatedError(
+                segment.where,
+                f"expected {first_nx} × {first_ny} sites as in the first segment, found {nx} × {ny}.",
+                "Write the segments into files of their own.",
+            )
 
 
 class OvfArray(LatticeArray):
