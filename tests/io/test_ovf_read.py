@@ -83,12 +83,26 @@ def test_end_of_data__may_follow_at_once(tmp_path, form):
     np.testing.assert_allclose(sk(read_ovf(path)), SPINS, rtol=0, atol=1e-7)
 
 
-def test_text__needs_no_lines(tmp_path):
+@pytest.mark.parametrize("blank", [b"\t", b"\v", b"\f", b"  \r\n"])
+def test_text__needs_no_lines(tmp_path, blank):
     path = ovf_file(tmp_path / "m.ovf", SPINS)
     head, begin, rest = path.read_bytes().partition(b"# Begin: Data Text\n")
     numbers, end, tail = rest.partition(b"# End")
-    path.write_bytes(head + begin + b"\t".join(numbers.split()) + b"\n" + end + tail)
+    path.write_bytes(head + begin + blank.join(numbers.split()) + b"\n" + end + tail)
     np.testing.assert_allclose(sk(read_ovf(path)), SPINS, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("length", [70, 2**18 - 1, 2**18, 2**18 + 1])
+def test_comments__may_stand_anywhere_in_long_text(tmp_path, length):
+    """Text is searched for its end piece by piece; the pieces end where lines do."""
+    path = ovf_file(tmp_path / "m.ovf", SPINS)
+    begin = b"# Begin: Data Text\n"
+    comment = b"  ## # end: data text".ljust(length, b"-") + b"\n"
+    replaced(path, (begin, begin + comment), (b"# End: Data", comment + b"   # End: Data"))
+    np.testing.assert_allclose(sk(read_ovf(path)), SPINS, rtol=0, atol=1e-11)
+    line = path.read_bytes().count(b"\n") - 1
+    with pytest.raises(FormatError, match=rf"m.ovf:{line}: expected '# End: Data', found '# end: Segment"):
+        open_ovf(replaced(path, (b"   # End: Data", b"   # End: Segment")))
 
 
 def test_names_of_spirit__are_read(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import BinaryIO
 
 import numpy as np
@@ -12,8 +13,8 @@ from skylattice.io.problems import LocatedError
 #: No field has components beyond this, and squares of what is below are finite.
 _LARGEST = 1e100
 
-#: What may stand in text besides numbers' own characters is not a number.
-_OF_NUMBERS = b"0123456789+-.eE, \t\r\n"
+#: All that text may consist of.
+_OF_NUMBERS = b"0123456789+-.eE \t\r\n\v\f"
 
 _REMEDY = "The file is damaged or was cut: copy it again, or write it again."
 
@@ -55,7 +56,7 @@ def first_vector(segment: Segment, point: int) -> np.ndarray:
     with segment.path.open("rb") as file:
         file.seek(segment.start)
         while file.tell() < segment.stop:
-            tokens = _tokens(file.readline(segment.stop - file.tell()))
+            tokens = _plain(file.readline(segment.stop - file.tell())).split()
             if len(tokens) not in (0, segment.n_columns):
                 break  # not one point a line
             n_rows += bool(tokens)
@@ -92,63 +93,63 @@ def _read_binary(segment: Segment, file: BinaryIO, start: int, stop: int) -> np.
 
 def _read_text(segment: Segment, file: BinaryIO) -> np.ndarray:
     file.seek(segment.start)
-    raw = file.read(segment.stop - segment.start)
-    lines = raw.split(b"\n")
-    rows = list(map(_tokens, lines))
-    _check_rows(segment, rows)
-    tokens = [token for row in rows for token in row]
-    strange = raw.translate(None, _OF_NUMBERS)  # float() takes more than files may say: 1_000
+    raw = _plain(file.read(segment.stop - segment.start))
+    _check_rows(segment, raw)
     try:
-        numbers = np.fromiter(map(float, tokens), np.float64, len(tokens))
+        numbers = np.fromiter(map(float, raw.split()), np.float64)
+        is_bad = bool(raw.translate(None, _OF_NUMBERS))  # float() takes more than files may say: 1_000
     except ValueError:
-        numbers = None
-    if numbers is None or strange or not (np.abs(numbers) < _LARGEST).all():
-        numbers = _checked_one_by_one(segment, rows)
+        is_bad = True
+    if is_bad or not (np.abs(numbers) < _LARGEST).all():
+        raise _first_bad(segment, raw)
     return numbers.reshape(segment.n_points, segment.n_columns)
 
 
-def _tokens(line: bytes) -> list[bytes]:
-    """The numbers of a line as text: blanks or commas between them, comment after ``##``."""
-    if b"#" in line:
-        line = line.partition(b"##")[0]
-    if b"," in line:
-        line = line.replace(b",", b" ")
-    return line.split()
+def _plain(text: bytes) -> bytes:
+    """Numbers with blanks between them, without comments and the commas of CSV."""
+    if b"#" in text:
+        text = re.sub(rb"##[^\n]*", b"", text)
+    return text.replace(b",", b" ")
 
 
-def _check_rows(segment: Segment, rows: list[list[bytes]]) -> None:
+def _check_rows(segment: Segment, raw: bytes) -> None:
     """Raise unless there are as many numbers as the header says; where each point has a line, so must each line."""
-    expected = segment.n_points * segment.n_columns
-    found = sum(map(len, rows))
-    n_lines = sum(map(bool, rows))
-    uneven = n_lines == segment.n_points and any(len(row) not in (0, segment.n_columns) for row in rows)
-    if found == expected and not uneven:
+    expected, found = segment.n_points * segment.n_columns, _numbers_by_line(raw)
+    is_uneven = (found > 0) & (found != segment.n_columns)
+    a_line_each = int((found > 0).sum()) == segment.n_points
+    if found.sum() == expected and not (a_line_each and is_uneven.any()):
         return
-    wrong = next((i for i, row in enumerate(rows) if len(row) not in (0, segment.n_columns)), len(rows) - 1)
+    wrong = int(is_uneven.argmax()) if is_uneven.any() else len(found) - 1
     raise LocatedError(
         _where(segment, wrong),
-        f"expected {segment.n_columns} numbers for each of {segment.n_points} points, {expected} in all, found {found}"
-        + (f", and {len(rows[wrong])} in this line." if rows[wrong] else "."),
+        f"expected {segment.n_columns} numbers for each of {segment.n_points} points, {expected} in all, found "
+        f"{found.sum()}" + (f", and {found[wrong]} in this line." if found[wrong] else "."),
         _REMEDY,
     )
 
 
-def _checked_one_by_one(segment: Segment, rows: list[list[bytes]]) -> np.ndarray:
-    """The numbers of all lines, or an error naming the line of the first that is none."""
-    numbers, bad = [], []
-    for i, row in enumerate(rows):
-        for token in row:
-            try:
-                value = float(token) if token.isascii() and b"_" not in token else np.nan
-            except ValueError:
-                value = np.nan
-            if not abs(value) < _LARGEST:
-                bad.append((i, token))
-            numbers.append(value)
-    if bad:
-        line, token = bad[0]
-        raise _not_finite(_where(segment, line), repr(token[:40].decode("utf-8", "replace")), len(bad), len(numbers))
-    return np.array(numbers)
+def _numbers_by_line(raw: bytes) -> np.ndarray:
+    """How many words each line has."""
+    characters = np.frombuffer(raw, np.uint8)
+    is_blank = characters <= ord(" ")
+    starts = np.flatnonzero(~is_blank & np.concatenate([[True], is_blank[:-1]]))
+    ends = np.searchsorted(starts, np.flatnonzero(characters == ord("\n")))
+    return np.diff(np.concatenate([[0], ends, [len(starts)]]))
+
+
+def _first_bad(segment: Segment, raw: bytes) -> LocatedError:
+    """The error that names the first word that is no finite number."""
+    bad = [(i, word) for i, line in enumerate(raw.split(b"\n")) for word in line.split() if not _is_number(word)]
+    line, word = bad[0]
+    found = repr(word[:40].decode("utf-8", "replace"))
+    return _not_finite(_where(segment, line), found, len(bad), segment.n_points * segment.n_columns)
+
+
+def _is_number(word: bytes) -> bool:
+    try:
+        return not word.translate(None, _OF_NUMBERS) and abs(float(word)) < _LARGEST
+    except ValueError:
+        return False
 
 
 def _where(segment: Segment, row: int) -> str:

@@ -23,6 +23,9 @@ CHECK_VALUES = {4: 1234567.0, 8: 123456789012345.0}
 #: Longest header line, in bytes: what is longer is no header, and need not be read to the end.
 _LONGEST_LINE = 1 << 16
 
+#: Text is searched for its end in pieces of this many bytes.
+_CHUNK = 1 << 18
+
 _FIRST_LINE = re.compile(r"#+oommf(?::(?:rectangular|irregular)mesh|ovf)v?(2\.0|1\.0|0\.99|0\.0a0)")
 _FORMS = {"databinary4": "binary 4", "databinary8": "binary 8", "datatext": "text", "datacsv": "csv"}
 _DAMAGED = "The file is damaged or was cut: copy it again, or write it again."
@@ -225,13 +228,25 @@ class _Scanner:
                 f"expected {n_numbers} numbers as the header says, found {self.size - start} bytes.",
                 _DAMAGED,
             )
-        stop, begins = start, True
-        while piece := self.file.readline(_LONGEST_LINE):
-            if begins and (mark := piece.lstrip()).startswith(b"#") and not mark.startswith(b"##"):
+        stop = start
+        while chunk := self.file.read(_CHUNK) + self.file.readline():  # whole lines
+            end = _end_of_numbers(chunk)
+            stop += end
+            if self.line is not None:
+                self.line += chunk.count(b"\n", 0, end)
+            if end < len(chunk):
                 self.file.seek(stop)
                 break
-            begins = piece.endswith(b"\n")
-            stop += len(piece)
-            if begins and self.line is not None:
-                self.line += 1
         return stop
+
+
+def _end_of_numbers(lines: bytes) -> int:
+    """Where the first line that starts with ``#``, but not ``##``, begins; the length of ``lines`` if none does."""
+    mark = lines.find(b"#")
+    while mark >= 0:
+        begin = lines.rfind(b"\n", 0, mark) + 1
+        if not lines[begin:mark].strip() and lines[mark + 1 : mark + 2] != b"#":
+            return begin
+        after = lines.find(b"\n", mark)
+        mark = lines.find(b"#", after) if after >= 0 else -1
+    return len(lines)
