@@ -227,7 +227,7 @@ def test_ovf_file__with_layers_says_how_to_choose(tmp_path):
     assert diagnosis.ok
     assert diagnosis.summary == "OVF 2.0, binary 4, 1 segment, 5 × 4 sites in 3 layers"
     assert "3 layers. | Choose one when reading: z=0 is the lowest." in texts(diagnosis, "info")[0]
-    assert "layer z=1" in texts(diagnosis, "warning")[0]
+    assert ", layer z=1: " in texts(diagnosis, "warning")[0]
     assert "20 of 20 zero vectors (vacuum)" in texts(diagnosis, "warning")[0]
 
 
@@ -242,7 +242,7 @@ def test_ovf_file__with_layers_says_how_to_choose(tmp_path):
             lambda path: write_segments(
                 path, [segment(unit_vectors(6), header_lines(s)) for s in ((1, 2, 3), (1, 3, 2))]
             ),
-            "(segment 2): expected 3 × 2 sites as in the first segment",
+            "expected 3 × 2 sites as in the first segment, found 2 × 3 in segment 2",
         ),
     ],
 )

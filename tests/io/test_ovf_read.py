@@ -143,10 +143,12 @@ def test_names_of_spirit__are_read(tmp_path):
     np.testing.assert_allclose(sk(ds), SPINS, atol=1e-11)
     assert ds.attrs["title"].startswith("SPIRIT")
     assert "moment" not in ds.attrs
-    with pytest.raises(
-        FormatError, match=r"expected one atom per cell of a square lattice, found 5 nodes over 2 cells"
-    ):
+    content = path.read_bytes()
+    with pytest.raises(FormatError, match="expected one atom per cell of a square lattice, found 5 nodes over 2 cells"):
         read_ovf(replaced(path, (b"xmax: 0.4", b"xmax: 0.1")))
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"expected square cells, found steps of 0.0866025 along x and 0.1 along y"):
+        read_ovf(replaced(path, (b"xstepsize: 0.1", b"xstepsize: 0.0866025")))  # a hexagonal lattice
 
 
 @pytest.mark.parametrize(
@@ -230,7 +232,7 @@ def test_irregular_mesh__takes_the_rounding_of_printed_coordinates(tmp_path):
 def test_irregular_mesh__must_be_a_full_square_lattice(tmp_path, change, found):
     positions = change(np.rint(lattice_positions(spacing=1.0) + 7e-9))
     path = irregular_file(tmp_path / "m.ovf", positions, SPINS.reshape(-1, 3)[: len(positions)])
-    with pytest.raises(FormatError, match=f"segment 1.*expected points on a full rectangular grid.*{found}"):
+    with pytest.raises(FormatError, match=rf"m.ovf:\d+: expected points on a full rectangular grid.*{found}"):
         open_ovf(path)
 
 
@@ -239,7 +241,7 @@ def test_layers__are_chosen(tmp_path):
     path = ovf_file(tmp_path / "m.ovf", spins, "Binary 8")
     for z in (0, np.int64(3)):
         np.testing.assert_array_equal(sk(read_ovf(path, z=z)), spins[z])
-    with pytest.raises(FormatError, match=r"expected one layer, found 4. Choose one: z=0 is the lowest"):
+    with pytest.raises(FormatError, match=r"m.ovf:\d+: expected one layer, found 4. Choose one: z=0 is the lowest"):
         open_ovf(path)
     for z in (4, -1):
         with pytest.raises(FormatError, match=rf"expected a layer from 0 to 3, found z={z}"):
@@ -259,6 +261,15 @@ def test_other_layers__need_not_hold_spins(tmp_path):
 
 
 # Values
+
+
+def place_of_number(path, form, number):
+    """Line or byte of one of the numbers of a file with three a line, as a pattern."""
+    content = path.read_bytes()
+    begin = content.index(b"\n", content.index(b"# Begin: Data")) + 1
+    if form.startswith("Binary"):
+        return rf"m.ovf \(byte {begin + int(form[-1]) * (1 + number)}\)"
+    return f"m.ovf:{content[:begin].count(bytes([10])) + 1 + number // 3}"
 
 
 @pytest.mark.parametrize("form", ["Text", "Binary 4", "Binary 8"])
@@ -305,8 +316,10 @@ def test_lengths_that_differ__warn_when_loaded(tmp_path):
 def test_vacuum__is_refused_with_its_place(tmp_path, form):
     vectors = 8e5 * SPINS
     vectors[1, 3] = vectors[2, 0] = 0
-    ds = open_ovf(ovf_file(tmp_path / "m.ovf", vectors, form))
-    with pytest.raises(FormatError, match=r"segment 1.*found 2 of 15 zero vectors \(vacuum\), the first at y=1, x=3"):
+    path = ovf_file(tmp_path / "m.ovf", vectors, form)
+    place = place_of_number(path, form, 3 * 8)
+    ds = open_ovf(path)
+    with pytest.raises(FormatError, match=rf"{place}: .* found 2 of 15 zero vectors \(vacuum\), the first at y=1, x=3"):
         ds.load()
 
 
@@ -323,15 +336,7 @@ def test_numbers_that_are_not_finite__are_refused_with_their_place(tmp_path, for
     vectors = SPINS.copy()
     vectors[2, 1, 1] = bad
     path = ovf_file(tmp_path / "m.ovf", vectors, form)
-    content = path.read_bytes()
-    start = content.index(b"# Begin: Data")
-    begin = content.index(b"\n", start) + 1
-    line = content[:begin].count(b"\n") + 1 + 11
-    if form.startswith("Binary"):
-        size = int(form[-1])
-        place = rf"\(byte {begin + size + size * (3 * 11 + 1)}\)"
-    else:
-        place = f"m.ovf:{line}"
+    place = place_of_number(path, form, 3 * 11 + 1)
     with pytest.raises(
         FormatError, match=rf"{place}: expected a finite number, found '?-?(nan|inf)'? \(1 of 45 numbers\)"
     ):
@@ -398,7 +403,9 @@ def test_segments__are_read_when_asked_for(tmp_path):
 
 def test_segments__of_different_sizes_are_refused(tmp_path):
     parts = [segment(unit_vectors(12), header_lines(shape)) for shape in ((1, 3, 4), (1, 4, 3))]
-    with pytest.raises(FormatError, match=r"segment 2.*expected 4 × 3 sites as in the first segment, found 3 × 4"):
+    with pytest.raises(
+        FormatError, match=r"m.ovf:\d+: expected 4 × 3 sites as in the first segment, found 3 × 4 in segment 2"
+    ):
         open_ovf(write_segments(tmp_path / "m.ovf", parts))
 
 

@@ -68,6 +68,16 @@ def first_vector(segment: Segment, point: int) -> np.ndarray:
     return read_points(segment)[point, -3:]
 
 
+def place_of(segment: Segment, point: int) -> str:
+    """Where a point stands in the file, for messages."""
+    if segment.form.startswith("binary"):
+        return f"{segment.path} (byte {segment.start + point * segment.n_columns * segment.dtype.itemsize})"
+    with segment.path.open("rb") as file:
+        file.seek(segment.start)
+        before = np.cumsum(_numbers_by_line(_plain(file.read(segment.stop - segment.start))))
+    return _where(segment, int(np.searchsorted(before, point * segment.n_columns, side="right")))
+
+
 def _read_binary(segment: Segment, file: BinaryIO, start: int, stop: int) -> np.ndarray:
     width = segment.n_columns * segment.dtype.itemsize
     file.seek(segment.start + start * width)

@@ -35,12 +35,12 @@ def examine(path: Path) -> tuple[str, list[Finding]]:
         sizes.append((ny, nx))
         if nz > 1:
             findings.append(
-                Finding("info", f"{segment.where}: {nz} layers.", "Choose one when reading: z=0 is the lowest.")
+                Finding("info", f"{segment.mesh_where}: {nz} layers.", "Choose one when reading: z=0 is the lowest.")
             )
         # a layer without spins, such as a spacer, is no reason not to read another one
         level: Level = "error" if len(errors) == nz else "warning"
         findings += [
-            Finding(level, f"layer z={z} of {error.where}: {error.problem}", error.remedy) for z, error in errors
+            Finding(level, f"{error.where}, layer z={z}: {error.problem}", error.remedy) for z, error in errors
         ]
     if len(sizes) == len(segments):
         try:
@@ -58,7 +58,8 @@ def _examine_segment(segment: Segment) -> tuple[tuple[int, int, int], list[tuple
     sites, points, errors = sites_of(segment), read_points(segment), []
     for z in range(sites.shape[0]):
         try:
-            unit_spins(sites.layer(z).of(points), where=segment.where)
+            layer = sites.layer(z)
+            unit_spins(layer.of(points), segment, layer)
         except LocatedError as error:
             errors.append((z, error))
     return sites.shape, errors

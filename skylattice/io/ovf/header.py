@@ -73,6 +73,11 @@ class Segment:
         return f"{self.path} (segment {self.number})"
 
     @property
+    def mesh_where(self) -> str:
+        """The place of the line that says how many points there are, for messages."""
+        return self.records["znodes" if self.shape else "pointcount"].where
+
+    @property
     def multiplier(self) -> float:
         """What values are to be multiplied with to be in units of :attr:`units`."""
         return _number(self.records, "valuemultiplier", self.where) if "valuemultiplier" in self.records else 1.0

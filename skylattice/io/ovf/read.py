@@ -21,7 +21,7 @@ from skylattice.arrays import spin_dataset
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.lazy import LatticeArray
-from skylattice.io.ovf.data import first_vector, read_points
+from skylattice.io.ovf.data import first_vector, place_of, read_points
 from skylattice.io.ovf.grid import grid_of_points
 from skylattice.io.ovf.header import Segment
 from skylattice.io.ovf.scan import read_segments
@@ -139,10 +139,11 @@ class Layer:
     size: tuple[int, int]
     points: slice | np.ndarray
 
-    @property
-    def first(self) -> int:
-        """The point at y = x = 0."""
-        return self.points.start if isinstance(self.points, slice) else int(self.points[0, 0])
+    def point(self, y: int, x: int) -> int:
+        """The point at a site."""
+        if isinstance(self.points, slice):
+            return self.points.start + y * self.size[1] + x
+        return int(self.points[y, x])
 
     def read(self, segment: Segment) -> np.ndarray:
         """Its vectors as they are in the file, shape (ny, nx, 3)."""
@@ -177,7 +178,7 @@ def sites_of(segment: Segment) -> Sites:
     """
     if segment.shape is not None:
         return Sites(segment.shape, None)
-    return Sites(*grid_of_points(read_points(segment)[:, :3], where=segment.where))
+    return Sites(*grid_of_points(read_points(segment)[:, :3], where=segment.mesh_where))
 
 
 def choose_layer(segment: Segment, z: int | None) -> Layer:
@@ -197,9 +198,10 @@ def choose_layer(segment: Segment, z: int | None) -> Layer:
     sites = sites_of(segment)
     nz = sites.shape[0]
     if chosen is None and nz > 1:
-        raise LocatedError(segment.where, f"expected one layer, found {nz}.", "Choose one: z=0 is the lowest.")
+        raise LocatedError(segment.mesh_where, f"expected one layer, found {nz}.", "Choose one: z=0 is the lowest.")
     if not 0 <= (chosen or 0) < nz:
-        raise LocatedError(segment.where, f"expected a layer from 0 to {nz - 1}, found z={chosen}.", "Choose another.")
+        where = segment.mesh_where
+        raise LocatedError(where, f"expected a layer from 0 to {nz - 1}, found z={chosen}.", "Choose another.")
     return sites.layer(chosen or 0)
 
 
@@ -209,8 +211,9 @@ def check_sizes(segments: Sequence[Segment], sizes: Sequence[tuple[int, int]]) -
     for segment, (ny, nx) in zip(segments, sizes, strict=True):
         if (ny, nx) != (first_ny, first_nx):
             raise LocatedError(
-                segment.where,
-                f"expected {first_nx} × {first_ny} sites as in the first segment, found {nx} × {ny}.",
+                segment.mesh_where,
+                f"expected {first_nx} × {first_ny} sites as in the first segment, found {nx} × {ny} in segment "
+                f"{segment.number}.",
                 "Write the segments into files of their own.",
             )
 
@@ -224,7 +227,8 @@ class OvfArray(LatticeArray):
 
     def read_lattice(self, index: int) -> np.ndarray:
         segment = self.segments[index]
-        spin, shortest, longest = unit_spins(self.layers[index].read(segment), where=segment.where)
+        layer = self.layers[index]
+        spin, shortest, longest = unit_spins(layer.read(segment), segment, layer)
         moment = self.moment / abs(segment.multiplier)
         if max(longest - moment, moment - shortest) > LENGTH_TOLERANCE * moment:
             warnings.warn(
@@ -235,8 +239,8 @@ class OvfArray(LatticeArray):
         return spin if segment.multiplier > 0 else -spin
 
 
-def unit_spins(vectors: np.ndarray, *, where: str) -> tuple[np.ndarray, float, float]:
-    """Vectors (ny, nx, 3) at unit length, and the smallest and the largest length that they had.
+def unit_spins(vectors: np.ndarray, segment: Segment, layer: Layer) -> tuple[np.ndarray, float, float]:
+    """Vectors (ny, nx, 3) of a layer at unit length, and the smallest and the largest length that they had.
 
     Raises
     ------
@@ -249,7 +253,7 @@ def unit_spins(vectors: np.ndarray, *, where: str) -> tuple[np.ndarray, float, f
         empty = length <= _VACUUM * longest
         y, x = np.argwhere(empty)[0].tolist()
         raise LocatedError(
-            where,
+            place_of(segment, layer.point(y, x)),
             f"expected a spin on every site, found {int(empty.sum())} of {empty.size} zero vectors (vacuum), the first "
             f"at y={y}, x={x}.",
             "Lattices with empty sites are not supported: cut out a full rectangle, or fill them.",
@@ -261,7 +265,7 @@ def unit_spins(vectors: np.ndarray, *, where: str) -> tuple[np.ndarray, float, f
 
 def _moment(segment: Segment, layer: Layer) -> float:
     """Length of the first vector, in the unit that the header states."""
-    return math.hypot(*first_vector(segment, layer.first).tolist()) * abs(segment.multiplier)
+    return math.hypot(*first_vector(segment, layer.point(0, 0)).tolist()) * abs(segment.multiplier)
 
 
 def _attributes(segments: Sequence[Segment], moment: float) -> dict[str, Any]:

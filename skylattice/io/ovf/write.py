@@ -136,7 +136,7 @@ def _write_segment(file: BinaryIO, lattice: xr.DataArray, format: str, title: st
     ny, nx, _ = lattice.shape
     nodes = {"x": nx, "y": ny, "z": 1}
     header = [
-        ("Title", " ".join(title.replace("#", " ").split())),
+        ("Title", " ".join(str(title).replace("#", " ").split())),
         *(("Desc", line) for line in _description(lattice)),
         ("meshtype", "rectangular"),
         ("meshunit", "m"),
