@@ -86,11 +86,13 @@ class _Scanner:
             else:
                 expected = "# Begin: Segment" if counted.value else "# Segment count: N"
                 raise LocatedError(self.where, f"expected '{expected}', found '# {label}: {value[:40]}'.", _DAMAGED)
-        if len(segments) != count or not count:
+        if not count:
+            raise LocatedError(self.where, "expected '# Segment count: N', found the end of the file.", _DAMAGED)
+        if len(segments) != count:
             raise LocatedError(
                 counted.where,
-                f"expected {count or 'a number of'} segments as the header says, found {len(segments)}.",
-                _DAMAGED if len(segments) < count or not count else "Correct the segment count.",
+                f"expected {count} segments as the header says, found {len(segments)}.",
+                _DAMAGED if len(segments) < count else "Correct the segment count.",
             )
         return segments
 
