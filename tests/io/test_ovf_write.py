@@ -114,6 +114,7 @@ def test_file__can_be_written_over_itself(tmp_path):
         (lambda ds: ds * 2, {}, r"lattice \{'D': 0, 'B': 0, 'realization': 0\}: expected unit spins"),
         (lambda ds: ds * np.nan, {}, "expected spins, found a hole"),
         (lambda ds: ds.isel(realization=[]), {}, "expected lattices to write, found none"),
+        (lambda ds: ds.spin, {}, "expected a dataset with the variable 'spin', found DataArray"),
         (lambda ds: ds.rename(spin="s"), {}, r"write_ovf needs \['spin'\]"),
         (lambda ds: ds, {"format": "bin2"}, "format: expected one of .*, found 'bin2'"),
         (lambda ds: ds, {"spacing": 0}, "spacing: expected a distance in metres > 0, found 0"),

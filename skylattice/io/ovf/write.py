@@ -62,6 +62,8 @@ def write_ovf(
     >>> bool((read_ovf("three.ovf").spin.values == ds.spin.values[0, 0]).all())
     True
     """
+    if not isinstance(ds, xr.Dataset):
+        raise SchemaError(f"ds: expected a dataset with the variable 'spin', found {type(ds).__name__}.")
     require(ds, ["spin"], purpose="write_ovf")
     spin, path = ds["spin"], local_path(path)
     _check_options(spin, format, spacing)
