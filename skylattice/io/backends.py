@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
-from skylattice.hamiltonian import Dmi
+from skylattice.hamiltonian import Dmi, Hamiltonian
 
 
 class UppasdBackend(BackendEntrypoint):
@@ -68,3 +68,42 @@ class UppasdBackend(BackendEntrypoint):
             return False
         path = Path(filename_or_obj)
         return (path / INPUT_NAME).is_file() or SPIN_FILE_NAME.fullmatch(path.name) is not None
+
+
+class OvfBackend(BackendEntrypoint):
+    """``engine="ovf"``: files of OOMMF, mumax3, Ubermag and Spirit; see :func:`skylattice.io.ovf.open_ovf`.
+
+    Examples
+    --------
+    >>> ds = xr.open_dataset("tests/data/ovf/skyrmion.omf", engine="ovf")
+    >>> ds.spin.dims
+    ('realization', 'y', 'x', 'component')
+    """
+
+    description: ClassVar[str] = "OVF 1.0 and 2.0 files of OOMMF, mumax3, Ubermag and Spirit"
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        D: float | None = None,
+        B: float | None = None,
+        T: float | None = None,
+        hamiltonian: Hamiltonian | None = None,
+        z: int | None = None,
+    ) -> xr.Dataset:
+        """Open a file lazily; options and errors as :func:`skylattice.io.ovf.open_ovf`."""
+        from skylattice.io.ovf import open_ovf
+
+        ds = open_ovf(filename_or_obj, D=D, B=B, T=T, hamiltonian=hamiltonian, z=z)
+        return ds.drop_vars(drop_variables or [], errors="ignore")
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Whether a path is a file that starts as OVF does, whatever its name."""
+        from skylattice.io.ovf.scan import is_ovf
+
+        if not isinstance(filename_or_obj, (str, os.PathLike)) or not Path(filename_or_obj).is_file():
+            return False
+        with Path(filename_or_obj).open("rb") as file:
+            return is_ovf(file.read(256))

@@ -13,6 +13,8 @@ from typing import IO, Any
 import numpy as np
 
 from skylattice.errors import SchemaError, SkylatticeError
+from skylattice.io.ovf.examine import examine
+from skylattice.io.ovf.scan import is_ovf
 from skylattice.io.problems import Finding, LocatedError
 from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
 from skylattice.io.uppasd.files import RunFiles, find_runs, run_files
@@ -96,7 +98,7 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     Parameters
     ----------
     path
-        A UppASD run folder, one of its files, a folder of runs, an ensemble store, or anything else.
+        A UppASD run folder, one of its files, a folder of runs, an OVF file, an ensemble store, or anything else.
 
     Returns
     -------
@@ -132,6 +134,10 @@ def _examiner(path: Path) -> Callable[[Path], Diagnosis]:
         return _examine_missing
     if path.name == INPUT_NAME:
         return _examine_deck
+    if path.is_file():
+        with path.open("rb") as file:
+            if is_ovf(file.read(256)):  # whatever its name: UppASD may write OVF to restart.SIMID.out
+                return _examine_ovf
     return _examine_run if SPIN_FILE_NAME.fullmatch(path.name) else _examine_file
 
 
@@ -279,6 +285,15 @@ def _examine_store(path: Path) -> Diagnosis:
     return diagnosis
 
 
+def _examine_ovf(path: Path) -> Diagnosis:
+    """A file of OOMMF, mumax3, Ubermag or Spirit."""
+    diagnosis = Diagnosis(path, "OVF file")
+    with diagnosis.recording():
+        diagnosis.summary, findings = examine(path)
+        diagnosis.findings += findings
+    return diagnosis
+
+
 def _examine_file(path: Path) -> Diagnosis:
     """A file that is recognised by its content or its name, but not read by the importer."""
     with path.open("rb") as file:
@@ -294,8 +309,6 @@ def _examine_file(path: Path) -> Diagnosis:
             diagnosis = Diagnosis(path, kind, "not a format of its own for spins")
             diagnosis.add("info", f"{path}: a {kind} may hold anything.", remedy)
             return diagnosis
-    if start.lstrip().lower().startswith((b"# oommf", b"# ovf")):
-        return Diagnosis(path, "OVF file", start.split(b"\n")[0].decode("ascii", "replace").strip("# \r"))
     stem = path.name.split(".")[0]
     if stem in _OUTPUTS and path.suffix == ".out":
         diagnosis = Diagnosis(path, "UppASD output", _OUTPUTS[stem])

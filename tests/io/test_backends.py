@@ -1,13 +1,15 @@
-"""The xarray engine."""
+"""The xarray engines."""
 
 import inspect
 
 import pytest
 import xarray as xr
+from ovf_files import DATA, FORMS, ovf_file, unit_vectors
 from uppasd_runs import REAL_RUN, write_run
 
 from skylattice.errors import FormatError
-from skylattice.io.backends import UppasdBackend
+from skylattice.io.backends import OvfBackend, UppasdBackend
+from skylattice.io.ovf import open_ovf
 from skylattice.io.uppasd import open_run, read_run
 
 
@@ -19,24 +21,32 @@ def test_engine__opens_runs_and_spin_files(path, engine):
     xr.testing.assert_identical(ds.load(), read_run(path))
 
 
-def test_engine__has_the_options_of_open_run():
-    options = inspect.signature(open_run).parameters
-    engine = inspect.signature(UppasdBackend().open_dataset).parameters
+ENGINES = [
+    pytest.param(UppasdBackend, open_run, "skylattice.io.uppasd.open_run", id="uppasd"),
+    pytest.param(OvfBackend, open_ovf, "skylattice.io.ovf.open_ovf", id="ovf"),
+]
+
+
+@pytest.mark.parametrize(("backend", "function", "_name"), ENGINES)
+def test_engine__has_the_options_of_its_function(backend, function, _name):
+    options = inspect.signature(function).parameters
+    engine = inspect.signature(backend().open_dataset).parameters
     assert set(engine) - set(options) == {"filename_or_obj", "drop_variables"}
     assert set(options) - set(engine) == {"path"}
     assert all(engine[name].default == options[name].default for name in set(options) & set(engine))
 
 
-def test_engine__passes_every_option_on(monkeypatch):
+@pytest.mark.parametrize(("backend", "function", "name"), ENGINES)
+def test_engine__passes_every_option_on(monkeypatch, backend, function, name):
     passed = {}
 
     def record(path, **options):
         passed.update(options)
         return xr.Dataset()
 
-    monkeypatch.setattr("skylattice.io.uppasd.open_run", record)
-    options = {name: name for name in inspect.signature(open_run).parameters if name != "path"}
-    UppasdBackend().open_dataset(REAL_RUN, **options)
+    monkeypatch.setattr(name, record)
+    options = {name: name for name in inspect.signature(function).parameters if name != "path"}
+    backend().open_dataset(REAL_RUN, **options)
     assert passed == options
 
 
@@ -79,3 +89,36 @@ def test_guess__knows_run_folders_and_declines_open_files(tmp_path):
     assert UppasdBackend().guess_can_open(str(write_run(tmp_path)))
     with (tmp_path / "restart.skx.out").open("rb") as file:
         assert not UppasdBackend().guess_can_open(file)
+
+
+@pytest.mark.parametrize("engine", ["ovf", None])
+@pytest.mark.parametrize("name", ["m.ovf", "m.omf", "spins.txt", "restart.skx.out"])
+@pytest.mark.parametrize("form", FORMS)
+def test_engine__opens_ovf_by_content(tmp_path, engine, name, form):
+    """UppASD writes OVF under the names of its own format."""
+    path = ovf_file(tmp_path / name, unit_vectors(3, 5), form)
+    ds = xr.open_dataset(path, engine=engine, drop_variables="T")
+    xr.testing.assert_identical(ds.load(), open_ovf(path).drop_vars("T").load())
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"# OOMMF OVF 2.0\n", True),
+        (b"#oommf: irregular mesh v1.0\r\n", True),
+        (b"# OOMMF OVF 7.0\n", True),  # so that it is refused by name
+        (b"# iter\n", False),
+        (b"\x89HDF\r\n\x1a\n", False),
+        (b"", False),
+    ],
+)
+def test_guess__knows_ovf_by_content(tmp_path, content, expected):
+    (tmp_path / "file").write_bytes(content)
+    assert OvfBackend().guess_can_open(tmp_path / "file") is expected
+
+
+def test_guess__of_ovf_declines_what_is_no_file(tmp_path):
+    assert not OvfBackend().guess_can_open(tmp_path)
+    assert not OvfBackend().guess_can_open("https://example.org/m.ovf")
+    with (DATA / "skyrmion.omf").open("rb") as file:
+        assert not OvfBackend().guess_can_open(file)

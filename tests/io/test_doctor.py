@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from ovf_files import DATA, header_lines, ovf_file, segment, unit_vectors, write_segments
 from uppasd_runs import REAL_RUN, copy_real_run, random_spins, write_lines, write_restart, write_run
 
 from skylattice.io.doctor import diagnose
@@ -51,7 +52,6 @@ def test_files_of_a_run__are_recognised(name, kind, summary):
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"# OOMMF OVF 2.0\n# Segment count: 1\n", "OVF file"),
         (b"\x89HDF\r\n\x1a\n....", "HDF5 file"),
         (b"CDF\x01", "netCDF file"),
         (b"PK\x03\x04", "zip archive"),
@@ -206,6 +206,52 @@ def test_foreign_zarr__is_an_error(tmp_path, attrs, zarr_format):
 def test_damaged_zarr_metadata__is_an_error(tmp_path, metadata):
     (tmp_path / "zarr.json").write_text(metadata)
     assert not diagnose(tmp_path).ok
+
+
+def test_ovf_file__says_how_to_read_it():
+    diagnosis = diagnose(DATA / "skyrmion.omf")
+    assert (diagnosis.kind, diagnosis.ok) == ("OVF file", True)
+    assert diagnosis.summary == "OVF 2.0, text, 1 segment, 20 × 20 sites"
+    assert "engine='ovf', D=, B=, T=" in texts(diagnosis, "info")[0]
+
+
+def test_ovf_file__is_known_by_content(tmp_path):
+    path = ovf_file(tmp_path / "restart.skx.out", unit_vectors(3, 5))
+    assert diagnose(path).kind == "OVF file"
+
+
+def test_ovf_file__with_layers_says_how_to_choose(tmp_path):
+    spins = unit_vectors(3, 4, 5)
+    spins[1] = 0
+    diagnosis = diagnose(ovf_file(tmp_path / "m.ovf", spins, "Binary 4"))
+    assert diagnosis.ok
+    assert diagnosis.summary == "OVF 2.0, binary 4, 1 segment, 5 × 4 sites in 3 layers"
+    assert "3 layers. | Choose one when reading: z=0 is the lowest." in texts(diagnosis, "info")[0]
+    assert ", layer z=1: " in texts(diagnosis, "warning")[0]
+    assert "20 of 20 zero vectors (vacuum)" in texts(diagnosis, "warning")[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b"# OOMMF OVF 2.0\n# Segment count: 1\n"), "expected 1 segments"),
+        (lambda path: ovf_file(path, unit_vectors(3, 5) * [[[0]], [[1]], [[1]]]), "5 of 15 zero vectors"),
+        (lambda path: ovf_file(path, np.full((3, 5, 3), np.nan)), "expected a finite number"),
+        (lambda path: ovf_file(path, unit_vectors(3, 5), xnodes=4), "12 points, 36 in all, found 45"),
+        (
+            lambda path: write_segments(
+                path, [segment(unit_vectors(6), header_lines(s)) for s in ((1, 2, 3), (1, 3, 2))]
+            ),
+            "expected 3 × 2 sites as in the first segment, found 2 × 3 in segment 2",
+        ),
+    ],
+)
+def test_ovf_file__that_is_not_read_is_an_error(tmp_path, make, message):
+    make(tmp_path / "m.ovf")
+    diagnosis = diagnose(tmp_path / "m.ovf")
+    assert (diagnosis.kind, diagnosis.ok) == ("OVF file", False)
+    assert message in texts(diagnosis, "error")[0]
+    assert texts(diagnosis, "info") == []
 
 
 def test_diagnosis__loads_no_kernels():
