@@ -56,9 +56,10 @@ def open_bounded(
 
     Examples
     --------
-    >>> with open_bounded(Path("pyproject.toml"), limit=TEXT_LIMIT) as file:
-    ...     file.read(14)
-    b'[build-system]'
+    >>> run = Path("tests/data/uppasd/N64_D0.50_B0.125_s12")
+    >>> with open_bounded(run / "posfile", limit=TEXT_LIMIT) as file:
+    ...     file.read(3)
+    b'1 1'
     """
     where = named_by or path
     try:

@@ -51,7 +51,7 @@ def local_folder(location: str) -> Path | None:
             return Path(last.split("://", 1)[-1])
         if schemes[-1] in _REMOTE and "://" in last:
             return None
-        if not schemes[-1]:  # a plain path behind a cache
+        if "://" not in last:  # a plain path behind a cache
             return Path(last)
     raise FormatError(
         f"{location}: expected a path, or an address of {', '.join(sorted(_REMOTE))}, found another kind. "
