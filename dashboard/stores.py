@@ -17,13 +17,15 @@ import streamlit as st
 import skylattice.data
 from skylattice.bundled import bundled
 from skylattice.catalog import Entry, open_catalog
-from skylattice.errors import StoreError
+from skylattice.errors import FormatError, StoreError
 from skylattice.io.results import results_path
 
 #: Seconds after which a listing or the state of a store that is being filled is read again.
 FRESH = 15
 #: How deep below a root stores are looked for.
 _DEPTH = 3
+#: Files and folders of a store that are looked at for links; a store of more is not opened.
+_MOST_FILES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,43 @@ def _resolved(given: str) -> list[Path]:
 
 
 def is_allowed(path: Path) -> bool:
-    """Whether a store lies under a root, its arrays and its results included, wherever symbolic links lead."""
+    """Whether a store lies under a root, with everything in it and in its results, wherever symbolic links lead.
+
+    What is linked is looked at anew each time; what lies deep in the store, every :data:`FRESH` seconds.
+    """
+    allowed, parts = roots(), [path, results_path(path)]
     try:
-        parts = [path, *path.iterdir()]
-        results = results_path(path)
-        parts += [results, *results.iterdir()] if results.exists() else []
-        targets = [part.resolve() for part in parts]
+        shallow = [*parts, *(child for part in parts if part.exists() for child in part.iterdir())]
+        targets = [part.resolve() for part in shallow]
     except OSError:
         return False
-    return all(any(target.is_relative_to(root) for root in roots()) for target in targets)
+    if not all(any(target.is_relative_to(root) for root in allowed) for target in targets):
+        return False
+    return all(_stays_inside(str(part.resolve()), tuple(map(str, allowed))) for part in parts if part.exists())
+
+
+@st.cache_data(ttl=FRESH, show_spinner=False)
+def _stays_inside(folder: str, allowed: tuple[str, ...]) -> bool:
+    """Whether no symbolic link in or below a folder leads out of the roots, and all of it could be looked at."""
+    folders, n_seen, seen = [folder], 0, {folder}
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    n_seen += 1
+                    if n_seen > _MOST_FILES:
+                        return False
+                    target = entry.path
+                    if entry.is_symlink():
+                        target = os.path.realpath(entry.path)
+                        if not any(Path(target).is_relative_to(root) for root in allowed):
+                            return False
+                    if target not in seen and entry.is_dir():  # a link to a folder inside is walked like a folder
+                        seen.add(target)
+                        folders.append(target)
+    except OSError:
+        return False
+    return True
 
 
 @st.cache_data(ttl=FRESH, show_spinner=False)
@@ -129,7 +159,10 @@ def source(key: str) -> Source:
 
 def _add(found: dict[str, Source], entry: Entry) -> None:
     """Add the store of an entry unless it is there already, is no ensemble or may not be opened."""
-    path = entry.path
+    try:
+        path = entry.path
+    except FormatError:  # an address that could lead anywhere
+        return
     if entry.driver != "zarr" or (path is not None and path.exists() and not is_allowed(path)):
         return
     location = entry.source if path is None else str(path.resolve())
@@ -138,7 +171,8 @@ def _add(found: dict[str, Source], entry: Entry) -> None:
     key, n = entry.name, 2
     while key in found:
         key, n = f"{entry.name}-{n}", n + 1
-    found[key] = Source(key, location, entry.description, tuple(entry.storage_options.items()))
+    options = tuple(entry.storage_options.items()) if path is None else ()
+    found[key] = Source(key, location, entry.description, options)
 
 
 def _stores_below(folder: Path, depth: int) -> Iterator[Path]:

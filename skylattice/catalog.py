@@ -1,5 +1,8 @@
 """Catalogs of ensembles and models: Intake YAML files, read without running anything that they say.
 
+What an entry opens on this machine lies below the catalog's folder, or below folders that the caller names: a catalog
+from somebody else does not choose among all files of whoever opens it.
+
 A catalog is a version-1 Intake file with ``driver: zarr`` entries, so that ``intake.open_catalog`` opens it as well.
 Here it is parsed as plain data: of Intake's templates only ``{{ CATALOG_DIR }}`` is filled in, and no plugin, shell
 command or environment variable is looked up. Intake itself is therefore not needed, only for Intake's own interface.
@@ -10,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +23,11 @@ import xarray as xr
 
 from skylattice.bundled import bundled
 from skylattice.errors import FormatError, StoreError
-from skylattice.io.guard import explained
+from skylattice.io.bounded import open_bounded, read_bounded
+from skylattice.io.guard import explained, replacing
+from skylattice.io.locations import local_folder
+from skylattice.io.plain import read_plain_yaml
+from skylattice.io.problems import shown
 from skylattice.io.store import open_ensemble
 from skylattice.schema import STATUS
 
@@ -31,7 +38,8 @@ ENSEMBLE_DRIVER = "zarr"
 MODEL_DRIVER = "skylattice_model"
 
 _FOLDER_TEMPLATE = re.compile(r"\{\{\s*CATALOG_DIR\s*\}\}")
-_SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*(::|://)", re.IGNORECASE)
+#: A model by name is a shipped one.
+_PLAIN_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._+-]*")
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,8 @@ class Entry:
         Passed to fsspec for URLs.
     metadata
         What the catalog states: grid, size, number of lattices, checksum.
+    roots
+        Folders below which local paths must lie; None for an entry that the caller made.
     """
 
     name: str
@@ -56,13 +66,20 @@ class Entry:
     description: str = ""
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    roots: tuple[Path, ...] | None = None
 
     @property
     def path(self) -> Path | None:
-        """Folder of a local ensemble; None for a remote one and for a model."""
-        if self.driver != ENSEMBLE_DRIVER or (_SCHEME.match(self.source) and not self.source.startswith("file://")):
-            return None
-        return Path(self.source.removeprefix("file://"))
+        """Folder of a local ensemble, however its address is written; None for a remote one and for a model."""
+        return local_folder(self.source) if self.driver == ENSEMBLE_DRIVER else None
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether what it opens on this machine, symbolic links followed, lies below one of ``roots``."""
+        path = self.path if self.driver == ENSEMBLE_DRIVER else Path(self.source)
+        if path is None or self.roots is None or (self.driver == MODEL_DRIVER and _PLAIN_NAME.fullmatch(self.source)):
+            return True
+        return any(path.resolve().is_relative_to(root) for root in self.roots)
 
     def open(self) -> xr.Dataset | VAE:
         """The ensemble, lazily, or the model.
@@ -72,10 +89,18 @@ class Entry:
         StoreError, ModelError
             If it is not there or damaged.
         FormatError
-            If the entry has another driver.
+            If the entry has another driver, or leads out of the catalog's folder.
         """
+        if self.driver in (ENSEMBLE_DRIVER, MODEL_DRIVER) and not self.is_allowed:
+            raise FormatError(
+                f"{self.source}: expected a path below {' or '.join(map(str, self.roots or ()))} in entry "
+                f"{self.name!r} of the catalog, found one outside. If you trust it, name its folder: "
+                "open_catalog(..., roots=[FOLDER])."
+            )
         if self.driver == ENSEMBLE_DRIVER:
-            return open_ensemble(self.path or self.source, storage_options=dict(self.storage_options) or None)
+            if self.path is not None:
+                return open_ensemble(self.path)
+            return open_ensemble(self.source, storage_options=dict(self.storage_options) or None)
         if self.driver == MODEL_DRIVER:
             from skylattice.vae import load
 
@@ -137,13 +162,17 @@ def shipped_catalog() -> Path:
     return bundled("catalogs") / "skylattice.yaml"
 
 
-def open_catalog(path: str | os.PathLike[str] | None = None) -> Catalog:
+def open_catalog(
+    path: str | os.PathLike[str] | None = None, *, roots: Iterable[str | os.PathLike[str]] = ()
+) -> Catalog:
     """Read a catalog; its entries open lazily, one by one.
 
     Parameters
     ----------
     path
         An Intake YAML file; default: the one that comes with skylattice.
+    roots
+        Folders besides the catalog's own whose stores and models its entries may open; ``["/"]`` for all.
 
     Returns
     -------
@@ -163,7 +192,8 @@ def open_catalog(path: str | os.PathLike[str] | None = None) -> Catalog:
     """
     path = shipped_catalog() if path is None else Path(path)
     sources = _read(path)["sources"]
-    return Catalog(path, {str(name): _entry(path, str(name), source) for name, source in sources.items()})
+    folders = tuple(Path(root).resolve() for root in (path.resolve().parent, *roots))
+    return Catalog(path, {str(name): _entry(path, str(name), source, folders) for name, source in sources.items()})
 
 
 def add_store(
@@ -203,12 +233,13 @@ def add_store(
     import yaml
 
     path, source = Path(catalog), os.fspath(store)
+    folder = local_folder(source)
     document: dict[str, Any] = _read(path) if path.exists() else {"metadata": {"version": 1}, "sources": {}}
-    metadata = describe(open_ensemble(source, storage_options=dict(storage_options or {}) or None))
+    metadata = describe(open_ensemble(folder or source, storage_options=dict(storage_options or {}) or None))
     args: dict[str, Any] = {"urlpath": source, "consolidated": False}
-    if not _SCHEME.match(source):
-        metadata["checksum"] = checksum(source)
-        relative = Path(os.path.relpath(source, path.parent)).as_posix()
+    if folder is not None:
+        metadata["checksum"] = checksum(folder)
+        relative = Path(os.path.relpath(folder, path.parent)).as_posix()
         args["urlpath"] = "{{ CATALOG_DIR }}/" + relative
     if storage_options:
         args["storage_options"] = dict(storage_options)
@@ -220,9 +251,9 @@ def add_store(
         "metadata": metadata,
     }
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110)
-    with explained(path):
-        path.write_text(_leading_comments(path) + text, encoding="utf-8")
-    return open_catalog(path)[name]
+    with explained(path), replacing(path) as file:
+        file.write((_leading_comments(path) + text).encode())
+    return open_catalog(path, roots=[] if folder is None else [folder])[name]
 
 
 def describe(ds: xr.Dataset) -> dict[str, Any]:
@@ -246,7 +277,9 @@ def checksum(store: str | os.PathLike[str]) -> str:
     for file in sorted(store.rglob("*"), key=lambda f: f.relative_to(store).as_posix()):
         if file.is_file():
             digest.update(f"{file.relative_to(store).as_posix()}\0{file.stat().st_size}\0".encode())
-            digest.update(file.read_bytes())
+            with open_bounded(file, limit=None) as content:
+                while block := content.read(1 << 20):
+                    digest.update(block)
     return f"sha256:{digest.hexdigest()}"
 
 
@@ -256,30 +289,36 @@ def _axis(values: np.ndarray) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     """The parsed file: its ``sources`` are a mapping of mappings."""
-    import yaml
-
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FormatError(f"{path}: there is no catalog here. Write one with: skylattice catalog add STORE") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FormatError(f"{path}: expected a catalog in YAML, found a file that does not parse: {error}") from None
+    if not path.exists():
+        raise FormatError(f"{path}: there is no catalog here. Write one with: skylattice catalog add STORE")
+    document = read_plain_yaml(path, what="a catalog")
     sources = document.get("sources") if isinstance(document, dict) else None
     if not isinstance(sources, dict) or not all(isinstance(source, dict) for source in sources.values()):
         raise FormatError(f"{path}: expected an Intake catalog with a mapping 'sources'. See catalogs/template.yaml.")
     return document
 
 
-def _entry(path: Path, name: str, source: Mapping[str, Any]) -> Entry:
-    driver, args = str(source.get("driver")), source.get("args") or {}
+def _entry(path: Path, name: str, source: Mapping[str, Any], roots: tuple[Path, ...]) -> Entry:
+    driver, args, metadata = str(source.get("driver")), source.get("args") or {}, source.get("metadata") or {}
     key = "model" if driver == MODEL_DRIVER else "urlpath"
-    if driver in (ENSEMBLE_DRIVER, MODEL_DRIVER) and not isinstance(args.get(key), str):
-        raise FormatError(f"{path}, entry {name!r}: expected args with a string {key!r}, found {args!r}.")
+    is_known = driver in (ENSEMBLE_DRIVER, MODEL_DRIVER)
+    if (
+        not isinstance(args, dict)
+        or not isinstance(metadata, dict)
+        or (is_known and not isinstance(args.get(key), str))
+    ):
+        raise FormatError(
+            f"{path}, entry {name!r}: expected args with a string {key!r}, and metadata with names, found "
+            f"{shown(repr(args))} and {shown(repr(metadata))}."
+        )
+    options = args.get("storage_options") or {}
+    if not isinstance(options, dict):
+        raise FormatError(f"{path}, entry {name!r}: expected storage_options with names, found {shown(repr(options))}.")
     folder = path.parent.resolve().as_posix()
     target = _FOLDER_TEMPLATE.sub(lambda _: folder, str(args.get(key, "")))
     if "{{" in target or "{%" in target:
         raise FormatError(
-            f"{path}, entry {name!r}: expected no template but {{{{ CATALOG_DIR }}}}, found {args[key]!r}. "
+            f"{path}, entry {name!r}: expected no template but {{{{ CATALOG_DIR }}}}, found {shown(args[key])!r}. "
             "Write the path itself."
         )
     return Entry(
@@ -287,8 +326,9 @@ def _entry(path: Path, name: str, source: Mapping[str, Any]) -> Entry:
         driver=driver,
         source=target,
         description=str(source.get("description") or ""),
-        storage_options=dict(args.get("storage_options") or {}),
-        metadata=dict(source.get("metadata") or {}),
+        storage_options=options,
+        metadata=metadata,
+        roots=roots,
     )
 
 
@@ -296,6 +336,6 @@ def _leading_comments(path: Path) -> str:
     """The comment lines at the top of a file, if there is one."""
     if not path.exists():
         return ""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = read_bounded(path, what="a catalog").decode("utf-8").splitlines(keepends=True)
     end = next((i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")), len(lines))
     return "".join(lines[:end])

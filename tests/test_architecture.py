@@ -122,7 +122,7 @@ def test_dashboard__shows_only(path):
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("*.py")), ids=lambda path: path.name)
 def test_kernels__use_numpy_and_numba_only(path):
-    standard = {"__future__", "collections", "contextlib", "math", "os", "tempfile", "typing"}
+    standard = {"__future__", "collections", "contextlib", "math", "os", "tempfile", "typing", "warnings"}
     allowed = standard | {"numpy", "numba", "llvmlite", "filelock", "skylattice"}  # filelock: numba's cache needs it
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):

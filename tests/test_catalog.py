@@ -1,6 +1,9 @@
 """Catalogs: shipped entries hold what they say, files are read as plain data, Intake reads them too."""
 
+import os
+import resource
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +13,15 @@ from typer.testing import CliRunner
 
 import skylattice
 from skylattice.catalog import Entry, add_store, checksum, describe, open_catalog, shipped_catalog
+from skylattice.cli.main import app
 from skylattice.errors import FormatError, StoreError
 from skylattice.io.results import open_results
 from skylattice.testing import raise_if_computes
 
 SHIPPED = open_catalog()
+
+#: 500 bytes of references to references: nine to the power of nine entries.
+BOMB = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}\n" for i in range(1, 10))
 
 
 @pytest.fixture
@@ -96,7 +103,9 @@ def test_add__writes_an_entry_relative_to_the_catalog(tmp_path, store):
     moved.mkdir()
     (tmp_path / "data").rename(moved / "data")
     (tmp_path / "catalogs").rename(moved / "catalogs")
-    open_catalog(moved / "catalogs" / "mine.yaml")["mine"].verify()
+    open_catalog(moved / "catalogs" / "mine.yaml", roots=[moved / "data"])["mine"].verify()
+    with pytest.raises(FormatError, match=r"found one outside.*roots=\[FOLDER\]"):
+        open_catalog(moved / "catalogs" / "mine.yaml")["mine"].open()
 
 
 def test_add__replaces_an_entry_and_keeps_the_others(tmp_path, store):
@@ -141,6 +150,13 @@ def test_remote_store__opens_by_url_with_storage_options(tmp_path, store):
     ("text", "message"),
     [
         ("sources: [a, b]", "mapping 'sources'"),
+        ("sources: {a: {driver: zarr, args: [1]}}", "expected args with a string 'urlpath'"),
+        ("sources: {a: {driver: zarr, metadata: x, args: {urlpath: x}}}", "metadata with names"),
+        ("sources: {a: {driver: zarr, args: {urlpath: x, storage_options: [1]}}}", "storage_options with names"),
+        (BOMB, "a reference"),
+        ("[" * 20000, "more than 32 levels|nesting depth"),
+        ("sources: {a: " + "9" * 20000 + "}", "does not parse"),
+        ("# x\n" * 300_000, "at most 1048576 bytes"),
         ("just text", "mapping 'sources'"),
         ("sources: {a: {driver: zarr}}", "urlpath"),
         ("a: [", "does not parse"),
@@ -155,6 +171,75 @@ def test_open_catalog__refuses_what_is_no_plain_catalog(tmp_path, monkeypatch, t
     with pytest.raises(FormatError, match=message):
         open_catalog(tmp_path / "bad.yaml")
     assert [file.name for file in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "sparse", "/dev/zero"])
+def test_open_catalog__of_what_is_no_file_answers_at_once(tmp_path, kind):
+    path = Path(kind) if kind.startswith("/") else tmp_path / "c.yaml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "sparse":
+        with path.open("wb") as file:
+            file.truncate(8 << 30)
+    listed = CliRunner().invoke(app, ["catalog", "list", str(path)])
+    assert isinstance(listed.exception, FormatError)
+    assert "\n" not in str(listed.exception)
+
+
+def test_add__on_a_full_disk_keeps_the_catalog(tmp_path, store):
+    """The limit on the size of files cuts a write short, as a full disk does."""
+    path = tmp_path / "mine.yaml"
+    add_store(path, store, name="a", description="x" * 3000)
+    before = path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limit[1]))
+    try:
+        with pytest.raises(StoreError, match="A file grew beyond the limit"):
+            add_store(path, store, name="b")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_bytes() == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["data", "mine.yaml"]
+
+
+def test_add__through_a_link_and_with_rights_keeps_both(tmp_path, store):
+    path, link = tmp_path / "mine.yaml", tmp_path / "link.yaml"
+    path.write_text("sources: {}\n")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    add_store(link, store)
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(open_catalog(path)) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "url", ["{outside}", "file://{outside}", "local://{outside}", "simplecache::file://{outside}", "link.zarr"]
+)
+def test_entry__outside_the_roots_is_not_opened(tmp_path, store, url):
+    folder = tmp_path / "catalogs"
+    folder.mkdir()
+    (folder / "link.zarr").symlink_to(store)
+    url = "{{ CATALOG_DIR }}/link.zarr" if url == "link" else url.format(store)
+    (folder / "c.yaml").write_text(f"sources: {{a: {{driver: zarr, args: {{urlpath: '{url}'}}}}}}")
+    with pytest.raises(FormatError, match="found one outside"):
+        open_catalog(folder / "c.yaml")["a"].open()
+    assert open_catalog(folder / "c.yaml", roots=[store.parent])["a"].open().sizes["D"] == 5
+
+
+def test_model_entry__outside_the_roots_is_not_opened(tmp_path):
+    (tmp_path / "c.yaml").write_text("sources: {a: {driver: skylattice_model, args: {model: /etc/models/x}}}")
+    with pytest.raises(FormatError, match="found one outside"):
+        open_catalog(tmp_path / "c.yaml")["a"].open()
+
+
+@pytest.mark.parametrize("url", ["reference://x", "zip://a::file:///x.zip", "dir::file:///x", "git:///x"])
+def test_entry__of_an_address_that_could_lead_anywhere_is_not_opened(tmp_path, url):
+    (tmp_path / "c.yaml").write_text(f"sources: {{a: {{driver: zarr, args: {{urlpath: '{url}'}}}}}}")
+    with pytest.raises(FormatError, match="found another kind"):
+        open_catalog(tmp_path / "c.yaml")["a"].open()
 
 
 def test_open_catalog__of_a_missing_file_says_how_to_write_one(tmp_path):
@@ -173,8 +258,6 @@ def test_catalog__names_its_entries_when_one_is_missing():
 
 
 def test_command_line__adds_and_lists(tmp_path, store):
-    from skylattice.cli.main import app
-
     path = tmp_path / "mine.yaml"
     added = CliRunner().invoke(app, ["catalog", "add", str(store), "--catalog", str(path), "--description", "a copy"])
     assert added.exit_code == 0, added.output

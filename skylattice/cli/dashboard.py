@@ -38,11 +38,15 @@ def list_entries(
         Path | None, typer.Argument(help="A catalog; default: the one that comes with skylattice.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Open each entry and compare it with the catalog.")] = False,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option("--root", help="Folder besides the catalog's own that entries may open; repeat for more."),
+    ] = None,
 ) -> None:
     """List the entries of a catalog."""
     from skylattice.catalog import open_catalog
 
-    for entry in open_catalog(catalog).values():
+    for entry in open_catalog(catalog, roots=root or []).values():
         if verify:
             entry.verify()
         console.print(f"[bold]{entry.name}[/bold] ({entry.driver}) {entry.description}", highlight=False)

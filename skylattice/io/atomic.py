@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from skylattice.io.guard import sync_folder
+
 #: ``RENAME_EXCHANGE`` of Linux' renameat2, and its "relative to the working folder".
 _EXCHANGE, _AT_FDCWD = 2, -100
 
@@ -52,12 +54,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
         os.rename(target, aside)
         os.rename(folder, target)
         shutil.rmtree(aside, ignore_errors=True)
-    if os.name == "posix":  # the names themselves survive a loss of power
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    sync_folder(target.parent)  # the names themselves survive a loss of power
 
 
 def _exchanged(one: Path, other: Path) -> bool:

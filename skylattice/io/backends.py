@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -101,9 +102,12 @@ class OvfBackend(BackendEntrypoint):
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Whether a path is a file that starts as OVF does, whatever its name."""
+        from skylattice.io.bounded import open_bounded
         from skylattice.io.ovf.scan import is_ovf
+        from skylattice.io.problems import LocatedError
 
         if not isinstance(filename_or_obj, (str, os.PathLike)) or not Path(filename_or_obj).is_file():
             return False
-        with Path(filename_or_obj).open("rb") as file:
+        with suppress(LocatedError), open_bounded(Path(filename_or_obj), limit=None) as file:
             return is_ovf(file.read(256))
+        return False

@@ -13,12 +13,12 @@ from typing import IO, Any
 import numpy as np
 
 from skylattice.errors import SchemaError, SkylatticeError
+from skylattice.io.bounded import open_bounded
 from skylattice.io.ovf.examine import examine
 from skylattice.io.ovf.scan import is_ovf
-from skylattice.io.problems import Finding, LocatedError
+from skylattice.io.problems import Finding, LocatedError, shown
 from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
 from skylattice.io.uppasd.files import RunFiles, find_runs, run_files
-from skylattice.io.uppasd.geometry import geometry_of_coordinates
 from skylattice.io.uppasd.lint import lint
 from skylattice.io.uppasd.run import ROUNDING, check_moments, remarks, run_parameters, site_rows
 from skylattice.io.uppasd.spins import SPIN_FILE_NAME, SpinFile, open_spin_file
@@ -46,6 +46,9 @@ _OUTPUTS = {
     "struct": "neighbours of the atoms",
     "totenergy": "energies of each sample",
 }
+
+#: How many damaged ensembles of a run are reported one by one.
+_MOST_FINDINGS = 20
 
 #: Keywords of ``inpsd.dat`` that name a table.
 _TABLES = ("exchange", "dm", "posfile", "momfile")
@@ -113,6 +116,8 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     path = Path(path)
     try:
         diagnosis = _examiner(path)(path)
+    except LocatedError as error:
+        diagnosis = Diagnosis(path, "unreadable", findings=[error.finding()])
     except OSError as error:
         diagnosis = Diagnosis(path, "unreadable", str(error))
         diagnosis.add("error", f"{path}: cannot be read: {error}.", "Check the path and its rights.")
@@ -135,7 +140,7 @@ def _examiner(path: Path) -> Callable[[Path], Diagnosis]:
     if path.name == INPUT_NAME:
         return _examine_deck
     if path.is_file():
-        with path.open("rb") as file:
+        with open_bounded(path, limit=None) as file:
             if is_ovf(file.read(256)):  # whatever its name: UppASD may write OVF to restart.SIMID.out
                 return _examine_ovf
     return _examine_run if SPIN_FILE_NAME.fullmatch(path.name) else _examine_file
@@ -224,35 +229,30 @@ def _count(number: int, noun: str) -> str:
 
 
 def _examine_geometry(diagnosis: Diagnosis, files: RunFiles, deck: Deck | None, spins: SpinFile) -> None:
-    """Size and order of the atoms; the coordinates, which reading mostly does without, must agree with them."""
-    if deck is None and not files.coord.is_file():
+    """Size and order of the atoms, as the reader takes them."""
+    if deck is None and not files.coord.exists():
         diagnosis.add(
             "info", f"{files.spins}: the shape of its {spins.n_atoms} atoms is not known.", "Give size=(ny, nx)."
         )
         return
-    geometry, rows = site_rows(files, deck, spins, layer=0)
+    geometry, _ = site_rows(files, deck, spins, layer=0)
     nz, ny, nx = geometry.shape
     diagnosis.summary += f", {nx} × {ny} sites" + (f" in {nz} layers" if nz > 1 else "")
     if nz > 1:
         diagnosis.add("info", f"{geometry.where}: {nz} layers.", "Choose one when reading: layer=0 is the lowest.")
-    if files.coord.is_file():
-        found, order = geometry_of_coordinates(files.coord)
-        if found.shape != geometry.shape or (order[0] != rows).any():
-            diagnosis.add(
-                "error",
-                f"{files.coord}: the atoms are not in the order that {geometry.where} implies.",
-                "One of the two files is of another run.",
-            )
 
 
 def _examine_spins(diagnosis: Diagnosis, spins: SpinFile, moment: float | None) -> None:
-    """Parse the last frame."""
-    deviation = 0.0
+    """Parse the last frame, until so many of its ensembles are damaged that more of them say nothing new."""
+    deviation, n_before = 0.0, len(diagnosis.findings)
     for ensemble in range(spins.n_ensembles):
         with diagnosis.recording():
             block = spins.read(-1, ensemble)
             deviation = max(deviation, block.deviation)
             check_moments(block, moment, where=f"{spins.path} (ensemble {ensemble + 1})")
+        if len(diagnosis.findings) - n_before == _MOST_FINDINGS:
+            diagnosis.add("info", f"{spins.path}: ensembles after the {ensemble + 1}th were not examined.")
+            break
     diagnosis.summary += f", |e| = 1 to {deviation:.0e}"
     if deviation > ROUNDING:
         diagnosis.add(
@@ -296,7 +296,7 @@ def _examine_ovf(path: Path) -> Diagnosis:
 
 def _examine_file(path: Path) -> Diagnosis:
     """A file that is recognised by its content or its name, but not read by the importer."""
-    with path.open("rb") as file:
+    with open_bounded(path, limit=None) as file:
         start = file.read(256)
     if not start:
         diagnosis = Diagnosis(path, "unknown", "an empty file")
@@ -318,7 +318,7 @@ def _examine_file(path: Path) -> Diagnosis:
         diagnosis = Diagnosis(path, "UppASD input", f"named by {keyword!r} in the {INPUT_NAME} beside it")
         diagnosis.add("info", f"{path}: what it says is checked with its run.", f"Examine {path.parent} instead.")
         return diagnosis
-    first = start.split(b"\n")[0][:60].decode("utf-8", "replace").strip()
+    first = shown(start.split(b"\n")[0])
     diagnosis = Diagnosis(path, "unknown", f"starts with {first!r}")
     diagnosis.add("error", f"{path}: not a file that skylattice reads.", "Give a run folder, a spin file or a store.")
     return diagnosis
@@ -350,13 +350,13 @@ def _examine_arrays(path: Path) -> Diagnosis:
 def _headers(path: Path) -> Iterator[tuple[str, tuple[tuple[int, ...], np.dtype]]]:
     """Name, shape and type of each array, values unread."""
     if path.suffix != ".npz":
-        with path.open("rb") as file:
+        with open_bounded(path, limit=None) as file:
             yield "", _header(file)
         return
-    with zipfile.ZipFile(path) as archive:
+    with open_bounded(path, limit=None) as file, zipfile.ZipFile(file) as archive:
         for member in archive.namelist():
-            with archive.open(member) as file:
-                yield member.removesuffix(".npy"), _header(file)
+            with archive.open(member) as part:
+                yield member.removesuffix(".npy"), _header(part)
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from skylattice.errors import StoreError
 
@@ -58,3 +60,47 @@ def locked(path: str | os.PathLike[str], region: str, timeout: float = 0) -> Ite
         raise StoreError(
             f"{path}: another writer is at region {region!r}. Let it finish, or give each writer points of its own."
         ) from None
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of ``path`` when it is whole and on disk, or not at all.
+
+    A reader, a full disk or a lost power supply meet the old file or the new one. A symbolic link stays one: the file
+    that it leads to is replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(f"{folder}/note") as file:
+    ...         _ = file.write(b"whole")
+    ...     os.listdir(folder)
+    ['note']
+    """
+    target = Path(path).resolve()
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            partial.chmod(target.stat().st_mode & 0o7777)
+        partial.replace(target)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a rename to disk, where the system can."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,4 +1,4 @@
-"""What can be wrong with a file: errors that keep their parts, findings of the doctor, text read without surprises."""
+"""What can be wrong with a file: errors that keep their parts, findings of the doctor, numbers as Fortran has them."""
 
 from __future__ import annotations
 
@@ -57,36 +57,10 @@ class LocatedError(FormatError):
         return Finding("error", f"{self.where}: {self.problem}", self.remedy)
 
 
-def read_lines(path: Path, *, named_by: str = "") -> list[str]:
-    """The lines of a text file, without line ends; bytes that are no text are replaced, never an error.
+#: Longest number that is read; Fortran prints 16 digits, and a token of 16 kB takes minutes to make sense of.
+NUMBER_WIDTH = 64
 
-    Parameters
-    ----------
-    path
-        The file.
-    named_by
-        Where the file's name stands (``inpsd.dat:9``), for the error message.
-
-    Raises
-    ------
-    LocatedError
-        If the file cannot be read, or is empty.
-    """
-    where = named_by or path
-    try:
-        text = path.read_bytes().decode("utf-8", errors="replace")
-    except FileNotFoundError:
-        raise LocatedError(
-            where, f"expected a file {path}, found none.", "Copy it there, or correct its name."
-        ) from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a null character
-        raise LocatedError(where, f"expected a readable file {path}: {error}.", "Correct its name or rights.") from None
-    if not text.strip():
-        raise LocatedError(path, "expected text, found an empty file.", "Copy the file again, or repeat the run.")
-    return text.replace("\r\n", "\n").split("\n")
-
-
-_FORTRAN_NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[edq]([+-]?\d+)|([+-]\d+))?", re.IGNORECASE | re.ASCII)
+_FORTRAN_NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[edq]([+-]?\d+)|([+-]\d+))?", re.IGNORECASE | re.ASCII)
 
 
 def fortran_float(token: str) -> float:
@@ -95,18 +69,31 @@ def fortran_float(token: str) -> float:
     Raises
     ------
     ValueError
-        If it is no number, or too large for one.
+        If it is no number, too large for one, or longer than :data:`NUMBER_WIDTH`.
 
     Examples
     --------
     >>> fortran_float("1.00000000-100")
     1e-100
     """
-    match = _FORTRAN_NUMBER.fullmatch(token)
+    match = _FORTRAN_NUMBER.fullmatch(token) if len(token) <= NUMBER_WIDTH else None
     if match is None:
-        raise ValueError(f"no number: {token!r}")
+        raise ValueError(f"no number: {shown(token)!r}")
     mantissa, exponent, bare_exponent = match.groups()
     value = float(f"{mantissa}e{exponent or bare_exponent or 0}")
     if value in (float("inf"), float("-inf")):
         raise ValueError(f"too large: {token!r}")
     return value
+
+
+def shown(text: str | bytes, length: int = 60) -> str:
+    """What a file holds, as it may stand in a message: stripped, cut, and what is no text replaced.
+
+    Examples
+    --------
+    >>> shown(b" 1.5 " + b"9" * 100, 8)
+    '1.5 9999…'
+    """
+    text = text[: 4 * length].decode("utf-8", "replace") if isinstance(text, bytes) else text
+    text = text.strip()
+    return text if len(text) <= length else f"{text[:length]}…"

@@ -5,43 +5,39 @@ not a changed helper in another file.
 
 Numba itself lets processes that compile at the same time mix up each other's cache entries, so that later ones run
 machine code meant for other types. Kernels are therefore compiled in one process at a time; the others wait, and then
-find them in the cache.
+find them in the cache, which lies where :mod:`skylattice.kernels._cache` says.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numba
-from filelock import FileLock
 from llvmlite import ir
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
-CACHE = os.environ.get("SKYLATTICE_NUMBA_CACHE", "1") != "0"
+from skylattice.kernels._cache import KernelLock, cache_folder, temporary_folder
+
+FOLDER = cache_folder() if os.environ.get("SKYLATTICE_NUMBA_CACHE", "1") != "0" else None
+CACHE = FOLDER is not None
+LOCK = nullcontext() if FOLDER is None else KernelLock(FOLDER)
 
 
-def _lock() -> AbstractContextManager[Any]:
-    """A lock beside the cache, or in the user's folder for temporary files where the package is read-only."""
-    folder = os.environ.get("NUMBA_CACHE_DIR") or os.path.join(os.path.dirname(__file__), "__pycache__")
+@contextmanager
+def _cached_here() -> Iterator[None]:
+    """Tell numba of a folder that it does not find by itself, for what is decorated inside and for nothing else."""
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    config.CACHE_DIR = FOLDER if temporary_folder() == FOLDER else before
     try:
-        os.makedirs(folder, exist_ok=True)
-        is_writable = os.access(folder, os.W_OK)
-    except OSError:
-        is_writable = False
-    if is_writable:
-        return FileLock(os.path.join(folder, "skylattice-kernels.lock"))
-    return FileLock(
-        os.path.join(tempfile.gettempdir(), f"skylattice-kernels-{os.path.basename(os.path.expanduser('~'))}.lock")
-    )
-
-
-LOCK = _lock() if CACHE else nullcontext()
+        yield
+    finally:
+        config.CACHE_DIR = before
 
 
 def _compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -51,7 +47,8 @@ def _compiler(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(nogil=True, cache=CACHE, error_model="numpy", **options)(function)
+        with global_compiler_lock, _cached_here():
+            dispatcher = numba.njit(nogil=True, cache=CACHE, error_model="numpy", **options)(function)
         compile_now = dispatcher.compile
 
         def compile_alone(signature: Any) -> Any:
@@ -96,7 +93,7 @@ def gujit(signatures: Sequence[str], layout: str) -> Callable[[Callable[..., Non
     """Compile a generalised ufunc for the given types, at import."""
 
     def decorate(function: Callable[..., None]) -> Any:
-        with global_compiler_lock, LOCK:
+        with global_compiler_lock, LOCK, _cached_here():
             return numba.guvectorize(signatures, layout, nopython=True, cache=CACHE)(function)
 
     return decorate

@@ -1,36 +1,39 @@
-"""Saved models: a folder with ``model.json`` (spec and provenance) and ``weights.npz`` (arrays, nothing else).
+"""Saved models: a folder with ``model.json`` (spec and provenance) and ``weights-DIGEST.npz`` (arrays, nothing else).
 
-Loading rebuilds the network from the spec with this package's own code and fills in arrays read with
-``allow_pickle=False``: no code from a file is ever run, and both Keras backends read the same folder.
+Loading rebuilds the network from the spec with this package's own code and fills in arrays read without pickle: no code
+from a file is ever run, and both Keras backends read the same folder.
+
+``model.json`` names the weights by their digest, and carries a fingerprint of itself. It is replaced in one step, after
+its weights are there: whoever reads a model while it is saved anew gets the old one or the new one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
 import platform
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skylattice.errors import ModelError
+from skylattice.errors import FormatError, ModelError
+from skylattice.io.bounded import file_digest
+from skylattice.io.guard import explained, locked, replacing
+from skylattice.vae.arrays import read_arrays, write_arrays
+from skylattice.vae.document import FORMAT, FORMAT_VERSION, fingerprint, parse_document
 from skylattice.vae.spec import ModelSpec
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
 
-FORMAT = "skylattice-model"
-FORMAT_VERSION = 1
 SHIPPED = Path(__file__).parent / "weights"
 DEFAULT_MODEL = "periodic"
+#: How often a reader begins again when a writer has replaced the model under its hands.
+_TRIES = 100
 
 
 def model_arrays(model: VAE) -> dict[str, np.ndarray]:
@@ -99,29 +102,55 @@ def save(
     (4, 8)
     """
     path = Path(path)
-    if path.exists() and not (path / "model.json").is_file():
-        raise ModelError(f"{path}: expected a new path or a model to replace, found something else. Choose another.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    dtype = np.float16 if half else np.float32
+    arrays = {name: array.astype(dtype) for name, array in model_arrays(model).items()}
+    provenance = {**dict(model.metadata if metadata is None else metadata), "versions": versions()}
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path, "model", timeout=60):
+            if not path.exists():
+                _write_anew(path, model.spec, arrays, provenance)
+            elif (path / "model.json").is_file():
+                _write(path, model.spec, arrays, provenance)
+            else:
+                raise ModelError(
+                    f"{path}: expected a new path or a model to replace, found something else. Choose another."
+                )
+    return path
+
+
+def _write_anew(path: Path, spec: ModelSpec, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write a folder beside ``path`` and rename it when it is whole."""
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        dtype = np.float16 if half else np.float32
-        with (folder / "weights.npz").open("wb") as file:
-            write_arrays(file, {name: array.astype(dtype) for name, array in model_arrays(model).items()})
-        document = {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "spec": model.spec.to_config(),
-            "weights_sha256": _digest(folder / "weights.npz"),
-            "metadata": {**dict(model.metadata if metadata is None else metadata), "versions": versions()},
-        }
-        (folder / "model.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        _write(folder, spec, arrays, metadata)
         folder.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
         folder.rename(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return path
+
+
+def _write(folder: Path, spec: ModelSpec, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write the weights under a name of their own, then the document that names them, then remove everything else."""
+    staged = folder / ".weights.npz"
+    with replacing(staged) as file:
+        write_arrays(file, arrays)
+    digest = file_digest(staged)
+    weights = staged.replace(folder / _weights_name(digest))
+    document = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "spec": spec.to_config(),
+        "weights_sha256": digest,
+        "metadata": dict(metadata),
+    }
+    document = json.loads(json.dumps(document))  # as it will be read back
+    document["document_sha256"] = fingerprint(document)
+    with replacing(folder / "model.json") as file:
+        file.write((json.dumps(document, indent=1) + "\n").encode())
+    for other in folder.iterdir():
+        if other.name not in ("model.json", weights.name):
+            shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
 
 
 def load(path_or_name: str | os.PathLike[str] = DEFAULT_MODEL) -> VAE:
@@ -144,9 +173,31 @@ def load(path_or_name: str | os.PathLike[str] = DEFAULT_MODEL) -> VAE:
     [200, 200]
     """
     folder = find(path_or_name)
-    document = read_document(folder)
-    arrays = read_arrays(folder / "weights.npz", digest=document["weights_sha256"])
+    document, arrays = _read(folder)
     return restore(document, arrays, where=str(folder))
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Document and weights of one model: begin again if it was replaced between the two."""
+    for _ in range(_TRIES):
+        document = read_document(folder)
+        digest = document["weights_sha256"]
+        try:
+            return document, read_arrays(_weights_path(folder, digest), digest=digest)
+        except ModelError:
+            if read_document(folder)["weights_sha256"] == digest:
+                raise
+    raise ModelError(f"{folder}: the model is replaced faster than it can be read. Let the writer finish.")
+
+
+def _weights_name(digest: str) -> str:
+    return f"weights-{digest[:16]}.npz"
+
+
+def _weights_path(folder: Path, digest: str) -> Path:
+    """Where the weights of a digest are; models of version 1 have a single name for all."""
+    path = folder / _weights_name(digest)
+    return path if path.exists() or not (folder / "weights.npz").exists() else folder / "weights.npz"
 
 
 def restore(document: Mapping[str, Any], arrays: Mapping[str, np.ndarray], *, where: str) -> VAE:
@@ -165,7 +216,7 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
         if (folder / "model.json").is_file():
             return folder
     raise ModelError(
-        f"{path_or_name}: found no model there (a folder with model.json and weights.npz). Shipped models are "
+        f"{path_or_name}: found no model there (a folder with model.json and its weights). Shipped models are "
         f"{[name for name, _ in shipped()]}; train one with: skylattice train."
     )
 
@@ -176,53 +227,12 @@ def shipped() -> Iterator[tuple[str, dict[str, Any]]]:
         yield path.parent.name, read_document(path.parent)
 
 
-@lru_cache(maxsize=64)
-def _parse(path: Path, mtime_ns: int) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path}: not JSON ({error}). The model is damaged, or the file is something else.") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ModelError(f"{path}: expected a model of skylattice (format {FORMAT!r}), found another JSON file.")
-    if document.get("format_version") != FORMAT_VERSION:
-        raise ModelError(
-            f"{path}: expected format version {FORMAT_VERSION}, found {document.get('format_version')!r}. "
-            "Update skylattice, or train the model again."
-        )
-    missing = [key for key in ("spec", "weights_sha256", "metadata") if key not in document]
-    if missing or not isinstance(document["spec"], dict) or not isinstance(document["metadata"], dict):
-        raise ModelError(f"{path}: expected spec, weights_sha256 and metadata, found {sorted(document)}.")
-    return document
-
-
 def read_document(folder: Path) -> dict[str, Any]:
-    """The checked ``model.json`` of a folder."""
-    path = folder / "model.json"
-    return _parse(path, path.stat().st_mtime_ns)
-
-
-def read_arrays(path: Path | io.BytesIO, *, digest: str | None = None) -> dict[str, np.ndarray]:
-    """Arrays of an npz file, by name; pickled objects are refused.
-
-    Raises
-    ------
-    ModelError
-        If the file is missing, not the one that ``digest`` belongs to, or not a plain npz file.
-    """
+    """The checked ``model.json`` of a folder; errors as :func:`skylattice.vae.document.parse_document`."""
     try:
-        if digest is not None and isinstance(path, Path) and _digest(path) != digest:
-            raise ModelError(f"{path}: the checksum differs from the one in model.json. Copy or download it again.")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise ModelError(f"{path}: the weights are missing. Copy the whole folder of the model.") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile, AttributeError) as error:
-        raise ModelError(f"{path}: not an archive of plain arrays ({error}). The file is damaged or foreign.") from None
-
-
-def write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays as an npz file that :func:`read_arrays` reads."""
-    np.savez(file, **dict(arrays))  # type: ignore[arg-type]
+        return parse_document(folder / "model.json")
+    except FormatError as error:
+        raise ModelError(str(error)) from None
 
 
 def versions() -> dict[str, str]:
@@ -239,10 +249,6 @@ def versions() -> dict[str, str]:
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _saved_variables(model: VAE) -> list[Any]:

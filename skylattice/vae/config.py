@@ -8,8 +8,27 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from skylattice.errors import MissingExtraError, ModelError
+from skylattice.errors import FormatError, ModelError
+from skylattice.io.plain import read_plain_yaml
+from skylattice.io.problems import shown
+from skylattice.vae.ranges import Range, check_keys, check_type, read_number
+from skylattice.vae.spec import RANGES as MODEL_RANGES
 from skylattice.vae.spec import ModelSpec, make_spec
+
+#: What the numbers of a training run may be.
+RANGES = {
+    "epochs": Range(1, 100_000, is_whole=True),
+    "batch_size": Range(1, 4096, is_whole=True),
+    "learning_rate": Range(0, 10, is_open=True),
+    "warmup": Range(0, 10_000_000, is_whole=True),
+    "patience": Range(0, 100_000, is_whole=True),
+    "test": Range(0, 0.99),
+    "validation": Range(0, 0.99),
+    "test_seeds": Range(0, 0.99),
+    "n_train": Range(1, 2**31 - 1, is_whole=True),
+    "seed": Range(0, 2**31 - 1, is_whole=True),
+}
+_OPTIONAL = ("initial", "patience", "n_train")
 
 
 @dataclass(frozen=True)
@@ -68,30 +87,48 @@ class TrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ModelError(f"{name}: expected at least 1, found {getattr(self, name)!r}.")
-        if not self.learning_rate > 0:
-            raise ModelError(f"learning_rate: expected a rate > 0, found {self.learning_rate!r}.")
-        if not 0 <= self.ramp[0] <= self.ramp[1] <= 1:
-            raise ModelError(f"ramp: expected two growing fractions of the run, found {self.ramp!r}.")
-        for name in ("test", "validation", "test_seeds"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ModelError(f"{name}: expected a fraction in [0, 1), found {getattr(self, name)!r}.")
-        if self.initial is not None and set(self.model) - {"beta", "physics"}:
+        for name, allowed in RANGES.items():
+            value = getattr(self, name)
+            if not (value is None and name in _OPTIONAL):
+                object.__setattr__(self, name, allowed.check(name, value))
+        for name in ("store", "output", "initial"):
+            if not (getattr(self, name) is None and name in _OPTIONAL):
+                check_type(name, getattr(self, name), str, noun="a path as text")
+        check_type("mixed_precision", self.mixed_precision, bool, noun="true or false")
+        check_type("model", self.model, Mapping, noun="options of a model as 'name: value'")
+        self._check_ramp()
+        self._check_model()
+
+    def _check_ramp(self) -> None:
+        ramp = check_type("ramp", self.ramp, tuple, noun="two growing fractions of the run")
+        fraction = Range(0, 1)
+        if len(ramp) != 2 or fraction.check("ramp", ramp[0]) > fraction.check("ramp", ramp[1]):
+            raise ModelError(f"ramp: expected two growing fractions of the run, found {shown(repr(ramp))}.")
+
+    def _check_model(self) -> None:
+        """The options of the model, as far as they can be told before the ensemble is known."""
+        if self.initial is None:
+            given = set(self.model) & {"size", "dmi", "handedness"}
+            if given:
+                raise ModelError(f"model: {sorted(given)} come from the ensemble. Leave them out.")
+            self.spec(size=None, dmi="neel", handedness=1)
+            return
+        if set(self.model) - {"beta", "physics"}:
             raise ModelError(
                 f"model: fine-tuning keeps the architecture of {self.initial}; only beta and physics may change, found "
-                f"{sorted(self.model)}."
+                f"{sorted(map(str, self.model))}."
             )
+        for name, value in self.model.items():
+            MODEL_RANGES[name].check(name, value)
 
     def kl_ramp(self, epoch: int) -> float:
         """Fraction of β in epoch 0, 1, ..."""
         start, end = (fraction * self.epochs for fraction in self.ramp)
         return 1.0 if epoch >= end else max(0.0, (epoch - start) / (end - start))
 
-    def spec(self, *, size: tuple[int, int], dmi: str, handedness: int) -> ModelSpec:
-        """The spec of a model to be trained anew on lattices of this size and Hamiltonian."""
-        options = dict(self.model)
+    def spec(self, *, size: tuple[int, int] | None, dmi: str, handedness: int) -> ModelSpec:
+        """The spec of a model to be trained anew on lattices of this size (None: the preset's) and Hamiltonian."""
+        options = {str(name): option for name, option in self.model.items()}
         preset = options.pop("preset", "periodic")
         return make_spec(preset, size=size, dmi=dmi, handedness=handedness, **{"seed": self.seed, **options})
 
@@ -108,15 +145,15 @@ class TrainConfig:
         ModelError
             For an unknown or missing option or one of the wrong type.
         """
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ModelError(f"training config: unknown options {unknown}; known are {sorted(known)}.")
+        check_keys(values, {f.name: f for f in fields(cls)}, where="training config")
         missing = [name for name in ("store", "output") if not values.get(name)]
         if missing:
             raise ModelError(f"training config: missing {missing}. Give them in the file or as options.")
-        converted = {name: _convert(name, value) for name, value in values.items()}
-        return cls(**converted)
+        values = {name: read_number(value) if name in RANGES else value for name, value in values.items()}
+        for name, read in (("ramp", _read_ramp), ("model", _read_model)):
+            if name in values:
+                values[name] = read(values[name])
+        return cls(**values)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str] | None, **overrides: Any) -> TrainConfig:
@@ -125,7 +162,8 @@ class TrainConfig:
         The overrides under ``model`` are merged into the file's.
         """
         values = read_yaml(path) if path is not None else {}
-        model = {**(values.get("model") or {}), **(overrides.pop("model", None) or {})}
+        stated = check_type("model", values.get("model") or {}, Mapping, noun="options of a model as 'name: value'")
+        model = {**stated, **(overrides.pop("model", None) or {})}
         values.update({name: value for name, value in overrides.items() if value is not None})
         return cls.from_dict({**values, "model": model})
 
@@ -134,25 +172,14 @@ class TrainConfig:
         return replace(self, output=output)
 
 
-#: How the values of a YAML file or the command line become those of a config.
-_CONVERTERS: dict[str, Any] = {
-    **dict.fromkeys(("epochs", "batch_size", "warmup", "seed", "patience", "n_train"), int),
-    **dict.fromkeys(("learning_rate", "test", "validation", "test_seeds"), float),
-    **dict.fromkeys(("store", "output", "initial"), str),
-    "ramp": lambda pair: (float(pair[0]), float(pair[1])),
-    "model": dict,
-    "mixed_precision": bool,
-}
-_OPTIONAL = ("initial", "patience", "n_train")
+def _read_ramp(value: Any) -> Any:
+    return tuple(map(read_number, value)) if isinstance(value, list | tuple) else value
 
 
-def _convert(name: str, value: Any) -> Any:
-    if value is None and name in _OPTIONAL:
-        return None
-    try:
-        return _CONVERTERS[name](value)
-    except (TypeError, ValueError, IndexError, KeyError):
-        raise ModelError(f"training config: {name}: cannot read {value!r}. See skylattice.vae.TrainConfig.") from None
+def _read_model(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {str(name): read_number(option) if name in MODEL_RANGES else option for name, option in value.items()}
 
 
 def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -164,13 +191,9 @@ def read_yaml(path: str | os.PathLike[str]) -> dict[str, Any]:
         If the file cannot be read or is no mapping.
     """
     try:
-        import yaml
-    except ModuleNotFoundError:
-        raise MissingExtraError("pyyaml", "vae", "a training config in YAML") from None
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelError(f"{path}: cannot read the training config: {error}.") from None
+        values = read_plain_yaml(Path(path), what="a training config")
+    except FormatError as error:
+        raise ModelError(str(error)) from None
     if not isinstance(values, dict):
         raise ModelError(f"{path}: expected options as 'name: value', found {type(values).__name__}.")
     return values

@@ -26,6 +26,7 @@ from skylattice.hamiltonian import Hamiltonian
 from skylattice.kernels.rotation import turn_spins
 from skylattice.schema import COMPONENT, SITE_DIMS, SPIN_DIMS, VARIABLES, check_spin, label
 from skylattice.vae import artifact
+from skylattice.vae.arrays import read_arrays, write_arrays
 from skylattice.vae.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def refer(model: VAE | str | os.PathLike[str]) -> ModelReference:
     for name, array in arrays.items():
         digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
     buffer = io.BytesIO()
-    artifact.write_arrays(buffer, arrays)
+    write_arrays(buffer, arrays)
     text = json.dumps({"spec": model.spec.to_config(), "metadata": dict(model.metadata)})
     fingerprint = _fingerprint(model.spec, digest.hexdigest())
     return ModelReference(model.spec.preset, fingerprint, model.spec, payload=(text, buffer.getvalue()))
@@ -338,7 +339,7 @@ def _runner(reference: ModelReference) -> Runner:
 
         if reference.payload is not None:
             document, weights = reference.payload
-            arrays = artifact.read_arrays(io.BytesIO(weights))
+            arrays = read_arrays(io.BytesIO(weights))
             model = artifact.restore(json.loads(document), arrays, where=reference.name)
         else:
             model = artifact.load(Path(reference.folder or reference.name))

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from skylattice.errors import ModelError, SchemaError
+from skylattice.errors import ModelError, SkylatticeError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.io.problems import shown
+from skylattice.vae.ranges import Range, check_type
 
 #: Side of a cell of the local latent map, in sites: lattices must be divisible by it, and the map is equivariant to it.
 CELL = 20
@@ -17,6 +19,21 @@ CELL = 20
 REFERENCE_SIZE = 200
 #: β (C_KL) of the six models of the thesis' Table 3.1, in its order.
 THESIS_BETAS = (1.25e-5, 5e-5, 1e-4, 2e-4, 8e-4, 3.2e-3)
+#: Most weights of a model: 2 GiB, and four times as much to train it. The thesis' VAE 1 has 38 million.
+MAX_WEIGHTS = 2**29
+
+#: What the numbers among the options may be.
+RANGES = {
+    "size": Range(1, 8192, is_whole=True),
+    "latent": Range(1, 100_000, is_whole=True),
+    "global_latent": Range(0, 100_000, is_whole=True),
+    "beta": Range(0, 1000),
+    "physics": Range(0, 1000),
+    "widths": Range(1, 8192, is_whole=True),
+    "blocks": Range(1, 64, is_whole=True),
+    "handedness": Range(-1, 1, is_whole=True),
+    "seed": Range(0, 2**31 - 1, is_whole=True),
+}
 
 
 @dataclass(frozen=True)
@@ -63,20 +80,47 @@ class ModelSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._check_values()
         if self.preset not in ("periodic", "thesis"):
             raise ModelError(f"preset: expected 'periodic' or 'thesis', found {self.preset!r}.")
+        # The levels of a periodic model fold a cell of 20 sites by 2 each, a thesis model halves any size.
+        levels = Range(1, 3 if self.preset == "periodic" else 8, is_whole=True)
+        levels.check("widths: number of resolutions", len(self.widths))
         if len(self.widths) != len(self.blocks):
             raise ModelError(
                 f"widths and blocks: expected one entry of each per resolution, found {self.widths} and {self.blocks}."
             )
-        for name in ("beta", "physics"):
-            if not getattr(self, name) >= 0:
-                raise ModelError(f"{name}: expected a weight >= 0, found {getattr(self, name)!r}.")
-        if self.latent < 1:
-            raise ModelError(f"latent: expected at least one, found {self.latent}.")
         if self.preset == "periodic":
             self._check_split()
         self.check_size(self.size)
+        if self.weights_at_least > MAX_WEIGHTS:
+            raise ModelError(
+                f"widths, blocks, latent: expected a model of at most {MAX_WEIGHTS:.1e} weights, found "
+                f"{self.weights_at_least:.1e} with {self.widths}, {self.blocks} and {self.latent} latents for "
+                f"{self.size[0]}×{self.size[1]} sites. Make some of them smaller."
+            )
+
+    def _check_values(self) -> None:
+        """Type and range of each option by itself; nothing may be computed with them before."""
+        for name in ("size", "widths", "blocks"):
+            values = check_type(name, getattr(self, name), tuple, noun="a tuple of whole numbers")
+            object.__setattr__(self, name, tuple(RANGES[name].check(name, value) for value in values))
+        if len(self.size) != 2:
+            raise ModelError(f"size: expected (ny, nx), found {self.size}.")
+        for name in ("latent", "global_latent", "beta", "physics", "handedness", "seed"):
+            object.__setattr__(self, name, RANGES[name].check(name, getattr(self, name)))
+        check_type("condition", self.condition, bool, noun="True or False")
+        for name in ("preset", "dmi"):
+            check_type(name, getattr(self, name), str, noun="a text")
+
+    @property
+    def weights_at_least(self) -> int:
+        """Weights of the large layers: the residual blocks of both networks, and the thesis' dense layers."""
+        n = sum(36 * width**2 * blocks for width, blocks in zip(self.widths, self.blocks, strict=True))
+        if self.preset == "thesis":
+            scale = 2 ** len(self.widths)
+            n += 3 * self.latent * self.widths[-1] * (-(-self.size[0] // scale)) * (-(-self.size[1] // scale))
+        return n + 2 * self.latent * min(self.widths)
 
     @property
     def hamiltonian(self) -> Hamiltonian:
@@ -170,17 +214,13 @@ class ModelSpec:
                 f"model config: unknown options {unknown}, missing {missing}. The file is not a model of this version "
                 "of skylattice."
             )
-        values: dict[str, Any] = {}
-        for name, default in known.items():
-            value = config[name]
-            try:
-                values[name] = tuple(int(v) for v in value) if isinstance(default, tuple) else type(default)(value)
-            except (TypeError, ValueError):
-                raise ModelError(f"model config: {name} = {value!r} is not a {type(default).__name__}.") from None
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
+        }
         try:
             spec = cls(**values)
             spec.hamiltonian  # noqa: B018  checks dmi and handedness
-        except SchemaError as error:
+        except SkylatticeError as error:
             raise ModelError(f"model config: {error}") from None
         return spec
 
@@ -214,15 +254,15 @@ def make_spec(preset: str = "periodic", *, size: int | Sequence[int] | None = No
     ModelError
         For an unknown preset or option, or a combination that cannot be built.
     """
-    if preset not in PRESETS:
-        raise ModelError(f"preset: expected one of {list(PRESETS)}, found {preset!r}.")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise ModelError(f"preset: expected one of {list(PRESETS)}, found {shown(repr(preset))}.")
     changes = {name: value for name, value in options.items() if value is not None}
-    unknown = sorted(set(changes) - {field.name for field in fields(ModelSpec)})
+    unknown = sorted(map(str, set(changes) - {field.name for field in fields(ModelSpec)}))
     if unknown:
         raise ModelError(f"options: unknown {unknown}; a model has {[field.name for field in fields(ModelSpec)]}.")
     if size is not None:
-        changes["size"] = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    for name in ("widths", "blocks"):
-        if name in changes:
-            changes[name] = tuple(int(v) for v in changes[name])
+        changes["size"] = (size, size) if isinstance(size, int) else size
+    for name in ("size", "widths", "blocks"):
+        if isinstance(changes.get(name), Sequence | np.ndarray) and not isinstance(changes[name], str):
+            changes[name] = tuple(changes[name])
     return replace(PRESETS[preset], **changes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -17,8 +16,10 @@ import xarray as xr
 
 from skylattice.errors import ModelError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.io.guard import replacing
 from skylattice.vae import artifact
 from skylattice.vae._keras import jit_compile, keras
+from skylattice.vae.arrays import read_arrays, write_arrays
 from skylattice.vae.config import TrainConfig
 from skylattice.vae.data import LatticeBatches, Split, data_fingerprint, split_ensemble
 from skylattice.vae.model import VAE, build_from_spec
@@ -206,7 +207,7 @@ class _Run(keras.callbacks.Callback):
             for name in ("checkpoint.npz", "best.npz", "history.csv"):
                 (self.output / name).unlink(missing_ok=True)
             return
-        arrays = artifact.read_arrays(path)
+        arrays = read_arrays(path)
         state = json.loads(str(arrays.pop("state")))
         if state["identity"] != self.identity:
             changed = [key for key in self.identity if state["identity"].get(key) != self.identity[key]]
@@ -241,7 +242,8 @@ class _Run(keras.callbacks.Callback):
         objective = self.rows[-1].get("val_loss", self.rows[-1]["loss"])
         if self.config.kl_ramp(epoch) >= 1.0 and objective < self.best:
             self.best, self.best_epoch = objective, epoch
-            _write_arrays(self.output / "best.npz", artifact.model_arrays(self.vae))
+            with replacing(self.output / "best.npz") as file:
+                write_arrays(file, artifact.model_arrays(self.vae))
         waited = epoch - self.best_epoch
         if self.config.patience is not None and np.isfinite(self.best) and waited >= self.config.patience:
             self.is_stopped = self.vae.stop_training = True
@@ -252,7 +254,7 @@ class _Run(keras.callbacks.Callback):
     def best_arrays(self) -> dict[str, np.ndarray]:
         """Weights of the best epoch after the ramp, or the last ones of a run that never got there."""
         path = self.output / "best.npz"
-        return artifact.read_arrays(path) if path.exists() else artifact.model_arrays(self.vae)
+        return read_arrays(path) if path.exists() else artifact.model_arrays(self.vae)
 
     def _row(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         row = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - self._began, 2)}
@@ -275,7 +277,8 @@ class _Run(keras.callbacks.Callback):
             "is_stopped": self.is_stopped,
         }
         arrays = {name: np.asarray(variable) for name, variable in self._variables()}
-        _write_arrays(self.output / "checkpoint.npz", {**arrays, "state": np.array(json.dumps(state))})
+        with replacing(self.output / "checkpoint.npz") as file:
+            write_arrays(file, {**arrays, "state": np.array(json.dumps(state))})
         temporary = self.output / "history.csv.partial"
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(self.rows[0]))
@@ -366,13 +369,3 @@ def _earlier_data(initial: str | None) -> list[dict[str, Any]]:
         return []
     data = artifact.read_document(artifact.find(initial))["metadata"].get("data", {})
     return [{name: value for name, value in data.items() if name != "earlier"}, *data.get("earlier", [])]
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write an npz file that is either the old one or the new one, never half of it."""
-    temporary = path.with_name(f"{path.name}.partial")
-    with temporary.open("wb") as file:
-        artifact.write_arrays(file, arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

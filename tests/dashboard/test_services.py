@@ -46,7 +46,7 @@ def test_source__of_a_path_is_refused_however_it_is_written(root, tmp_path):
             stores.source(key)
 
 
-@pytest.mark.parametrize("link", ["store", "array", "results", "parent"])
+@pytest.mark.parametrize("link", ["store", "array", "results", "parent", "chunks", "chunk", "result"])
 def test_source__behind_a_symbolic_link_out_of_the_roots_is_refused(root, tmp_path, link):
     outside = make_store(tmp_path / "outside.zarr")
     if link == "store":
@@ -56,7 +56,15 @@ def test_source__behind_a_symbolic_link_out_of_the_roots_is_refused(root, tmp_pa
     else:
         make_store(root / "inside.zarr")
         target = root / "inside.zarr" / "spin"
-        if link == "array":
+        if link in ("chunks", "chunk", "result"):
+            if link == "result":
+                shutil.copytree(outside, root / "inside.results.zarr")
+                target = root / "inside.results.zarr" / "spin"
+            chunk = next(file for file in sorted(target.rglob("*")) if file.is_file() and file.name != "zarr.json")
+            inner = target / "c" if link == "chunks" else chunk
+            shutil.rmtree(inner) if inner.is_dir() else inner.unlink()
+            inner.symlink_to(outside / "spin" / inner.relative_to(target))
+        elif link == "array":
             shutil.rmtree(target)
             target.symlink_to(outside / "spin")
         else:
@@ -91,6 +99,43 @@ def test_catalog_entries__outside_the_roots_are_left_out(root, tmp_path, monkeyp
     monkeypatch.setenv("SKYLATTICE_DASHBOARD_SOURCE", str(root / "c.yaml"))
     assert list(stores.sources()) == ["in", "example", "uppasd-200"]
     assert stores.sources()["in"].description == "mine"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["file://", "local://", "simplecache::file://", "filecache::local://", "simplecache::"]
+)
+def test_catalog_entries__of_an_address_here_are_paths_like_others(root, tmp_path, monkeypatch, prefix):
+    make_store(tmp_path / "outside.zarr")
+    make_store(root / "inside.zarr")
+    (root / "c.yaml").write_text(
+        "sources:\n"
+        f"  out: {{driver: zarr, args: {{urlpath: '{prefix}{tmp_path}/outside.zarr'}}}}\n"
+        f"  in: {{driver: zarr, args: {{urlpath: '{prefix}{{{{ CATALOG_DIR }}}}/inside.zarr'}}}}\n"
+    )
+    monkeypatch.setenv("SKYLATTICE_DASHBOARD_SOURCE", str(root / "c.yaml"))
+    assert list(stores.sources()) == ["in", "example", "uppasd-200"]
+    assert stores.sources()["in"].location == str(root / "inside.zarr")
+
+
+@pytest.mark.parametrize(
+    "url", ["reference://x", "zip://a::file:///x.zip", "dir::file:///x", "git:///x", "simplecache::zip://a::/x", "://x"]
+)
+def test_catalog_entries__that_could_lead_anywhere_are_left_out(root, monkeypatch, url):
+    (root / "c.yaml").write_text(f"sources:\n  out: {{driver: zarr, args: {{urlpath: '{url}'}}}}\n")
+    monkeypatch.setenv("SKYLATTICE_DASHBOARD_SOURCE", str(root / "c.yaml"))
+    assert list(stores.sources()) == ["example", "uppasd-200"]
+
+
+def test_source__with_a_link_inside_the_roots_is_allowed_and_loops_end(root):
+    path = make_store(root / "a.zarr")
+    (path / "spin" / "c" / "loop").symlink_to(path)
+    assert stores.is_allowed(path)
+
+
+def test_source__of_more_files_than_can_be_looked_at_is_refused(root, monkeypatch):
+    path = make_store(root / "a.zarr")
+    monkeypatch.setattr(stores, "_MOST_FILES", 20)
+    assert not stores.is_allowed(path)
 
 
 # What is in a store

@@ -157,7 +157,7 @@ def test_coordinates_of_another_run__are_an_error(tmp_path):
     run = copy_real_run(tmp_path / "run")
     lines = (run / "coord.skx.out").read_text().splitlines()
     write_lines(run / "coord.skx.out", [lines[1], lines[0], *lines[2:]])
-    assert "coord.skx.out: the atoms are not in the order" in texts(diagnose(run), "error")[0]
+    assert "coord.skx.out: expected the atoms in the order" in texts(diagnose(run), "error")[0]
 
 
 def test_stack_of_layers__is_described(tmp_path):

@@ -33,9 +33,10 @@ TOKENS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def good_run(tmp_path_factory):
-    run = write_run(tmp_path_factory.mktemp("good"), random_spins(2, 1, 4, 6), replace=[("Sym 0", "block_size 2")])
+@pytest.fixture(scope="module", params=[1, 2], ids="block_size {}".format)
+def good_run(tmp_path_factory, request):
+    keyword = ("Sym 0", f"block_size {request.param}")
+    run = write_run(tmp_path_factory.mktemp("good"), random_spins(2, 1, 4, 6), replace=[keyword])
     rows = [f"{1 + x + 6 * y:7d}{x:12.6f}{y:12.6f}{0:12.6f}{1:6d}{1:6d}\n" for y in range(4) for x in range(6)]
     (run / "coord.skx.out").write_text("".join(rows))
     return run
@@ -107,6 +108,34 @@ def test_any_changed_byte__is_an_error_or_harmless(copy_of, data):
     content = bytearray(path.read_bytes())
     content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(content))
+    check_outcome(run)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_damaged_coordinates__are_refused_by_reader_and_doctor_alike(copy_of, data):
+    run = copy_of()
+    path = run / "coord.skx.out"
+    lines = path.read_bytes().split(b"\n")
+    for _ in range(data.draw(st.integers(1, 3))):
+        number = data.draw(st.integers(0, len(lines) - 2))
+        kind = data.draw(st.sampled_from(["swap", "drop", "double", "number", "token", "all"]))
+        if kind == "swap":
+            lines[number], lines[number - 1] = lines[number - 1], lines[number]
+        elif kind in ("drop", "double"):
+            lines[number : number + 1] = [lines[number]] * (2 if kind == "double" else 0)
+        elif kind == "all":
+            lines[number] = data.draw(st.binary(max_size=60))
+        else:
+            tokens = lines[number].split() or [b""]
+            new = data.draw(
+                st.sampled_from(TOKENS) if kind == "token" else st.integers(-9, 9).map(lambda n: b"%d.0" % n)
+            )
+            tokens[data.draw(st.integers(0, len(tokens) - 1))] = new
+            lines[number] = b" ".join(tokens)
+        if len(lines) < 3:
+            break
+    path.write_bytes(b"\n".join(lines))
     check_outcome(run)
 
 

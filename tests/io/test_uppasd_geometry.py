@@ -60,13 +60,13 @@ def test_coordinates__replace_the_input(tmp_path):
 
 def test_coordinates__may_have_any_origin_and_spacing(tmp_path):
     rows = [f"{1 + 3 * j + i:7d}{2.5 * i - 1:12.6f}{2.5 * j + 7:12.6f}{0.5:12.6f}" for j in range(2) for i in range(3)]
-    geometry, order = geometry_of_coordinates(write_lines(tmp_path / "coord.x.out", rows))
+    geometry, order = geometry_of_coordinates(write_lines(tmp_path / "coord.x.out", rows), 6)
     assert geometry.shape == (1, 2, 3)
     np.testing.assert_array_equal(order, [[[0, 1, 2], [3, 4, 5]]])
 
 
 def test_real_coordinates__agree_with_the_input():
-    geometry, order = geometry_of_coordinates(REAL_RUN / "coord.skx.out")
+    geometry, order = geometry_of_coordinates(REAL_RUN / "coord.skx.out", 4096)
     assert geometry.shape == geometry_of_deck(read_deck(REAL_RUN / "inpsd.dat")).shape == (1, 64, 64)
     np.testing.assert_array_equal(order.ravel(), np.arange(4096))
 
@@ -74,12 +74,12 @@ def test_real_coordinates__agree_with_the_input():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda rows: rows[:-1], "expected atoms on a full rectangular lattice, found 23"),
+        (lambda rows: rows[:-1], "expected 24 atoms as in the spin file, found 23"),
         (lambda rows: [*rows[:-1], rows[0]], "expected atoms on a full rectangular lattice"),
         (lambda rows: [row.replace("3.0", "3.4") for row in rows], "expected atoms on a full rectangular lattice"),
         (lambda rows: [*rows[:-1], "x y z"], "expected columns atom, x, y, z: .*row 23"),
         (lambda rows: [*rows[:-1], "24 nan 0 0"], "expected coordinates below 1e8"),
-        (lambda rows: [""], "expected text, found an empty file"),
+        (lambda rows: [""], "expected coordinates, found an empty file"),
     ],
 )
 def test_coordinates__that_form_no_lattice_are_an_error(tmp_path, change, message):

@@ -216,8 +216,8 @@ def test_mixed_precision__keeps_weights_and_results_in_float32():
         ({"latent": 450}, "multiple of 100 local latents"),
         ({"latent": 100}, "multiple of 100 local latents"),
         ({"widths": (8, 8)}, "one entry of each per resolution"),
-        ({"beta": -1.0}, "beta: expected a weight >= 0"),
-        ({"physics": float("nan")}, "physics: expected a weight >= 0"),
+        ({"beta": -1.0}, "beta: expected a number from 0 to 1000"),
+        ({"physics": float("nan")}, "physics: expected a number from 0 to 1000"),
         ({"wings": 2}, r"unknown \['wings'\]"),
     ],
 )
@@ -251,8 +251,25 @@ def test_spec__survives_json():
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"beta": "much"}, "beta = 'much'"), ({"dmi": "odd"}, "dmi"), ({"extra": 1}, r"unknown options \['extra'\]")],
+    [
+        ({"beta": "much"}, "beta: expected a number from 0 to 1000, found 'much'"),
+        ({"beta": True}, "beta: expected a number"),
+        ({"condition": "no"}, "condition: expected True or False, found 'no'"),
+        ({"latent": 500.0}, "latent: expected a whole number from 1 to 100000, found 500.0"),
+        ({"widths": "888"}, "widths: expected a tuple"),
+        ({"size": [200]}, "size: expected"),
+        ({"handedness": 0}, "handedness"),
+        ({"dmi": "odd"}, "dmi"),
+        ({"extra": 1}, r"unknown options \['extra'\]"),
+    ],
 )
 def test_spec__rejects_a_foreign_config(change, message):
     with pytest.raises(ModelError, match=message):
         ModelSpec.from_config({**PRESETS["periodic"].to_config(), **change})
+
+
+@pytest.mark.parametrize("preset", ["periodic", "thesis"])
+def test_spec__bounds_the_weights_from_below(preset):
+    model = build(preset, size=40, widths=(8, 16), blocks=(1, 2), **({"latent": 12} if preset == "thesis" else {}))
+    actual = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert 0.4 * actual < model.spec.weights_at_least <= actual

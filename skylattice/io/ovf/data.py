@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from skylattice.io.bounded import open_bounded
 from skylattice.io.ovf.header import Segment
 from skylattice.io.problems import LocatedError
 
@@ -40,7 +41,7 @@ def read_points(segment: Segment, start: int = 0, stop: int | None = None) -> np
     """
     stop = segment.n_points if stop is None else stop
     try:
-        with segment.path.open("rb") as file:
+        with open_bounded(segment.path, limit=None, what="an OVF file") as file:
             if segment.form.startswith("binary"):
                 return _read_binary(segment, file, start, stop)
             return _read_text(segment, file)[start:stop]
@@ -53,7 +54,7 @@ def first_vector(segment: Segment, point: int) -> np.ndarray:
     if segment.form.startswith("binary"):
         return read_points(segment, point, point + 1)[0, -3:]
     n_rows = 0
-    with segment.path.open("rb") as file:
+    with open_bounded(segment.path, limit=None, what="an OVF file") as file:
         file.seek(segment.start)
         while file.tell() < segment.stop:
             tokens = _plain(file.readline(segment.stop - file.tell())).split()
@@ -72,7 +73,7 @@ def place_of(segment: Segment, point: int) -> str:
     """Where a point stands in the file, for messages."""
     if segment.form.startswith("binary"):
         return f"{segment.path} (byte {segment.start + point * segment.n_columns * segment.dtype.itemsize})"
-    with segment.path.open("rb") as file:
+    with open_bounded(segment.path, limit=None, what="an OVF file") as file:
         file.seek(segment.start)
         before = np.cumsum(_numbers_by_line(_plain(file.read(segment.stop - segment.start))))
     return _where(segment, int(np.searchsorted(before, point * segment.n_columns, side="right")))

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from skylattice.io.bounded import open_bounded
 from skylattice.io.ovf.header import Record, Segment, bare, check_vectors, mesh_of, whole_number
 from skylattice.io.problems import LocatedError
 
@@ -50,17 +51,8 @@ def read_segments(path: Path) -> list[Segment]:
     LocatedError
         Naming line or byte: what is missing, doubled, no number, shorter or longer than announced, or not supported.
     """
-    if path.exists() and not path.is_file():
-        raise LocatedError(path, "expected an OVF file, found a folder or a device.", "Give the file itself.")
-    try:
-        with path.open("rb") as file:
-            return _Scanner(path, file).segments()
-    except FileNotFoundError:
-        raise LocatedError(path, "expected an OVF file, found none.", "Check the path.") from None
-    except (OSError, ValueError) as error:
-        if isinstance(error, LocatedError):
-            raise
-        raise LocatedError(path, f"expected a readable OVF file: {error}.", "Check the path and its rights.") from None
+    with open_bounded(path, limit=None, what="an OVF file") as file:
+        return _Scanner(path, file).segments()
 
 
 class _Scanner:

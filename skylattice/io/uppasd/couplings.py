@@ -14,7 +14,8 @@ from typing import get_args
 import numpy as np
 
 from skylattice.hamiltonian import Dmi, Hamiltonian
-from skylattice.io.problems import LocatedError, read_lines
+from skylattice.io.bounded import read_lines
+from skylattice.io.problems import LocatedError
 from skylattice.io.uppasd.deck import Deck, parse_integers, parse_numbers
 
 #: A bond in lattice constants: (Δx, Δy, Δz).

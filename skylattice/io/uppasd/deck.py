@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skylattice.io.problems import LocatedError, fortran_float, read_lines
+from skylattice.io.bounded import read_lines
+from skylattice.io.problems import LocatedError, fortran_float, shown
 from skylattice.io.uppasd.keywords import KEYWORDS
 
 INPUT_NAME = "inpsd.dat"
@@ -21,6 +22,9 @@ _N_VALUES = {"ncell": 3, "bc": 3, "cell": 9, "hfield": 3, "ip_hfield": 3}
 
 #: Keywords whose value is the number of table rows in the lines that follow.
 _BLOCKS = ("ip_mcanneal", "ip_nphase", "ntraj", "positions", "moments")
+
+#: UppASD's integers have 32 bits.
+_INTEGER_BOUND = 2**31
 
 _COMMENT_MARKS = ("%", "#", "*", "=", "!")
 
@@ -136,20 +140,21 @@ def parse_numbers(tokens: list[str], count: int, *, where: str, what: str) -> tu
     except ValueError:
         numbers = ()
     if len(numbers) < count:
+        found = shown(" ".join(tokens[:count])) or "nothing"
         raise LocatedError(
-            where,
-            f"expected {count} number{'s' if count > 1 else ''} {what}, found {' '.join(tokens[:count]) or 'nothing'}.",
-            "Correct the line.",
+            where, f"expected {count} number{'s' if count > 1 else ''} {what}, found {found}.", "Correct the line."
         )
     return numbers
 
 
 def parse_integers(tokens: list[str], count: int, *, where: str, what: str) -> tuple[int, ...]:
-    """The first ``count`` tokens as whole numbers; :class:`LocatedError` if that fails."""
+    """The first ``count`` tokens as whole numbers that UppASD can hold; :class:`LocatedError` if that fails."""
     numbers = parse_numbers(tokens, count, where=where, what=what)
-    if any(number != int(number) for number in numbers):
+    if any(number != int(number) or abs(number) >= _INTEGER_BOUND for number in numbers):
         raise LocatedError(
-            where, f"expected whole numbers {what}, found {' '.join(tokens[:count])}.", "Correct the line."
+            where,
+            f"expected whole numbers {what}, found {shown(' '.join(tokens[:count]))}.",
+            "Correct the line; UppASD's integers lie below 2^31.",
         )
     return tuple(int(number) for number in numbers)
 
@@ -205,7 +210,7 @@ def read_deck(path: Path) -> Deck:
         if len(values) < n_values:
             raise LocatedError(
                 f"{path}:{number}",
-                f"expected {n_values} values after {keyword!r}, found {' '.join(values) or 'none'}.",
+                f"expected {n_values} values after {keyword!r}, found {shown(' '.join(values)) or 'none'}.",
                 "Complete the line.",
             )
         entry = Entry(number, values)
@@ -241,6 +246,6 @@ def _read_block(path: Path, lines: list[str], position: int, keyword: str, entry
 def _swallowed(path: Path, line: int, expected: str, found: str) -> LocatedError:
     return LocatedError(
         f"{path}:{line}",
-        f"expected {expected}, found {found!r}, a line that UppASD would have skipped.",
+        f"expected {expected}, found {shown(found)!r}, a line that UppASD would have skipped.",
         "Correct the count, or add the missing rows.",
     )

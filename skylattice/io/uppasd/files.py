@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from skylattice.io.problems import LocatedError, read_lines
+from skylattice.io.bounded import read_lines
+from skylattice.io.problems import LocatedError
 from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
 from skylattice.io.uppasd.spins import SPIN_FILE_NAME
 
@@ -42,7 +43,7 @@ class RunFiles:
     def about(self) -> dict[str, str]:
         """``date``, ``git_revision`` and more from ``uppasd.SIMID.yaml``; empty if the run did not write it."""
         path = self.spins.with_name(f"uppasd.{self.simid}.yaml")
-        lines = read_lines(path) if path.is_file() else []
+        lines = read_lines(path) if path.exists() else []
         return {key: value for key, _, value in (re.sub(r"\s+", "", line).partition(":") for line in lines) if value}
 
     def dmi_sign(self) -> DmiSign:
@@ -100,7 +101,7 @@ def run_files(path: str | os.PathLike[str]) -> RunFiles:
     """
     path = Path(path)
     folder = path if path.is_dir() else path.parent
-    deck = folder / INPUT_NAME if (folder / INPUT_NAME).is_file() else None
+    deck = folder / INPUT_NAME if (folder / INPUT_NAME).exists() else None
     if not path.exists():
         raise LocatedError(path, "expected a run folder or a spin file, found nothing.", "Check the path.")
     if path != deck and not path.is_dir():

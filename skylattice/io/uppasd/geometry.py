@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from skylattice.io.problems import LocatedError, read_lines
+from skylattice.io.bounded import read_bounded
+from skylattice.io.problems import LocatedError
 from skylattice.io.uppasd.deck import Deck
+
+#: Bytes for each atom in a file of coordinates: UppASD prints 56, or 72 of a random alloy.
+_ROW_LIMIT = 128
+#: Bytes of such a file that are read, which is some 19 million atoms.
+_COORD_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -72,15 +79,23 @@ def geometry_of_deck(deck: Deck) -> Geometry:
     return Geometry((shape[0], shape[1], shape[2]), deck.where("ncell"), boundary, z, block_size)
 
 
-def geometry_of_coordinates(path: Path) -> tuple[Geometry, np.ndarray]:
+def geometry_of_coordinates(path: Path, n_atoms: int) -> tuple[Geometry, np.ndarray]:
     """Geometry, and the row of each site with shape (nz, ny, nx), from a ``coord.SIMID.out``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    n_atoms
+        Atoms of the spin file that it belongs to.
 
     Raises
     ------
     LocatedError
-        If the file is missing or malformed, or its atoms do not form a full rectangular lattice.
+        If the file is missing or malformed, or its atoms are of another number or do not form a full rectangular
+        lattice.
     """
-    positions = _read_coordinates(path)
+    positions = _read_coordinates(path, n_atoms)
     indices, shape = [], []
     for axis in (2, 1, 0):
         levels, index = np.unique(np.round(positions[:, axis], 4), return_inverse=True)
@@ -102,19 +117,30 @@ def geometry_of_coordinates(path: Path) -> tuple[Geometry, np.ndarray]:
     )
 
 
-def _read_coordinates(path: Path) -> np.ndarray:
-    """x, y and z of each atom, shape (n, 3)."""
-    lines = read_lines(path)
+def _read_coordinates(path: Path, n_atoms: int) -> np.ndarray:
+    """x, y and z of each atom, shape (n_atoms, 3)."""
+    limit = min(_ROW_LIMIT * (n_atoms + 1), _COORD_LIMIT)
+    data = read_bounded(path, limit=limit, what=f"the coordinates of {n_atoms} atoms,")
+    if not data.strip():
+        raise LocatedError(
+            path, "expected coordinates, found an empty file.", "Copy the file again, or repeat the run."
+        )
     try:
-        positions = np.loadtxt(lines, usecols=(1, 2, 3), ndmin=2)
+        positions = np.loadtxt(io.BytesIO(data), usecols=(1, 2, 3), ndmin=2, comments=None, encoding="latin1")
     except ValueError as error:
         raise LocatedError(path, f"expected columns atom, x, y, z: {error}.", "Repeat the run.") from None
+    if len(positions) != n_atoms:
+        raise LocatedError(
+            path,
+            f"expected {n_atoms} atoms as in the spin file, found {len(positions)}.",
+            "One of the two files is of another run, or incomplete.",
+        )
     if not (np.abs(positions) < 1e8).all():  # the width of UppASD's columns; false for NaN as well
         raise LocatedError(path, "expected coordinates below 1e8, found others.", "Repeat the run.")
     return positions
 
 
-def rows_of_layer(geometry: Geometry, layer: int | None, n_atoms: int, spins: Path, coord: Path) -> np.ndarray:
+def rows_of_layer(geometry: Geometry, layer: int | None, n_atoms: int, spins: Path, coord: Path | None) -> np.ndarray:
     """The row of a spin file for each site of a layer, shape (ny, nx), counted within one ensemble.
 
     Parameters
@@ -123,14 +149,16 @@ def rows_of_layer(geometry: Geometry, layer: int | None, n_atoms: int, spins: Pa
         The lattice, and which of its layers; see :meth:`Geometry.check_layer`.
     n_atoms
         Atoms of the spin file.
-    spins, coord
-        The spin file, and the run's coordinates; the latter are used if there is such a file and the atoms are
-        numbered in blocks.
+    spins
+        The spin file.
+    coord
+        The run's coordinates. If there is such a file, it must agree with the geometry; where the atoms are numbered in
+        blocks, it decides. None leaves it alone.
 
     Raises
     ------
     LocatedError
-        If the counts disagree, or there is no such layer.
+        If the counts or the coordinates disagree, or there is no such layer.
     """
     nz, ny, nx = geometry.shape
     if nz * ny * nx != n_atoms:
@@ -140,17 +168,28 @@ def rows_of_layer(geometry: Geometry, layer: int | None, n_atoms: int, spins: Pa
             "The file belongs to another run, or the cell has several atoms, which is not supported.",
         )
     layer = geometry.check_layer(layer)
-    if geometry.block_size == 1:
-        return (layer * ny * nx + np.arange(ny * nx)).reshape(ny, nx)
-    if coord.exists():
-        found, order = geometry_of_coordinates(coord)
+    order = _order_of_blocks(geometry, n_atoms)
+    if coord is not None and coord.exists():
+        found, stated = geometry_of_coordinates(coord, n_atoms)
         if found.shape != geometry.shape:
             raise LocatedError(
                 coord, f"expected {geometry.shape} cells (z, y, x), found {found.shape}.", f"Compare {geometry.where}."
             )
-        return order[layer]
-    z, y, x = (index.ravel() for index in np.indices(geometry.shape))
-    b = geometry.block_size
-    order = np.empty(n_atoms, dtype=np.intp)
-    order[np.lexsort((x, y, z, x // b, y // b, z // b))] = np.arange(n_atoms)
-    return order.reshape(geometry.shape)[layer]
+        if geometry.block_size == 1 and (stated != order).any():
+            raise LocatedError(
+                coord,
+                f"expected the atoms in the order that {geometry.where} implies, found another.",
+                "One of the two files is of another run.",
+            )
+        order = stated
+    return order[layer]
+
+
+def _order_of_blocks(geometry: Geometry, n_atoms: int) -> np.ndarray:
+    """The row of each site, shape (nz, ny, nx), as UppASD numbers the atoms."""
+    order = np.arange(n_atoms)
+    if geometry.block_size > 1:
+        z, y, x = (index.ravel() for index in np.indices(geometry.shape))
+        b = geometry.block_size
+        order[np.lexsort((x, y, z, x // b, y // b, z // b))] = np.arange(n_atoms)
+    return order.reshape(geometry.shape)

@@ -44,6 +44,7 @@ _TEXT = """
 
 #: Every keyword, in lower case as UppASD compares them.
 KEYWORDS = frozenset(_TEXT.split())
+_LONGEST = max(map(len, KEYWORDS))
 
 
 def nearest_keyword(word: str) -> str | None:
@@ -54,4 +55,6 @@ def nearest_keyword(word: str) -> str | None:
     >>> nearest_keyword("ipfield")
     'ip_hfield'
     """
+    if len(word) > 2 * _LONGEST:  # too far from any of them, and comparing takes time
+        return None
     return next(iter(get_close_matches(word, sorted(KEYWORDS), n=1)), None)

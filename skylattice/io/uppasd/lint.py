@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
-from skylattice.io.problems import Finding
+from skylattice.io.problems import Finding, shown
 from skylattice.io.uppasd.deck import Deck
 from skylattice.io.uppasd.geometry import geometry_of_deck
 from skylattice.io.uppasd.keywords import KEYWORDS, nearest_keyword
 
+#: How many findings of one rule are reported; a file that is no input breaks it in every line.
+_MOST_FINDINGS = 20
+
 
 def lint(deck: Deck) -> list[Finding]:
-    """All findings about a deck that can be read; errors of its values are raised by whoever needs the value."""
-    return [finding for rule in _RULES for finding in rule(deck)]
+    """What is odd about a deck that can be read; errors of its values are raised by whoever needs the value."""
+    findings = []
+    for rule in _RULES:
+        found = list(islice(rule(deck), _MOST_FINDINGS + 1))
+        findings += found[:_MOST_FINDINGS]
+        if len(found) > _MOST_FINDINGS:
+            more = f"{deck.path}: more of the same kind as {found[-2].message.removeprefix(f'{deck.path}:')}"
+            findings.append(Finding("warning", more, "Check that this is the input of a UppASD run."))
+    return findings
 
 
 def _unknown_keywords(deck: Deck) -> Iterator[Finding]:
@@ -20,7 +31,7 @@ def _unknown_keywords(deck: Deck) -> Iterator[Finding]:
         if line.is_number:
             continue
         word = line.keyword.split()[0]
-        message = f"{deck.path}:{line.line}: unknown keyword {word!r}, which UppASD ignores."
+        message = f"{deck.path}:{line.line}: unknown keyword {shown(word)!r}, which UppASD ignores."
         if word != line.keyword and word in KEYWORDS:
             yield Finding(
                 "warning",
@@ -34,7 +45,7 @@ def _unknown_keywords(deck: Deck) -> Iterator[Finding]:
 
 
 def _stray_rows(deck: Deck) -> Iterator[Finding]:
-    rows = [line.line for line in deck.ignored if line.is_number]
+    rows = {line.line for line in deck.ignored if line.is_number}
     for keyword, entry in deck.entries.items():
         first = entry.line + len(entry.rows) + 1
         if entry.rows and first in rows:
@@ -45,8 +56,8 @@ def _stray_rows(deck: Deck) -> Iterator[Finding]:
                 "UppASD ignores them.",
                 f"Write '{keyword} {len(entry.rows) + n_extra}' to use them.",
             )
-            rows = [row for row in rows if not first <= row < first + n_extra]
-    for row in rows:
+            rows -= set(range(first, first + n_extra))
+    for row in sorted(rows):
         yield Finding("warning", f"{deck.path}:{row}: numbers without a keyword, which UppASD ignores.", "Remove them.")
 
 

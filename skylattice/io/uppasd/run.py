@@ -15,7 +15,7 @@ from xarray.core import indexing
 from skylattice.arrays import spin_dataset
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Dmi, Hamiltonian
-from skylattice.io.problems import Finding, LocatedError
+from skylattice.io.problems import Finding, LocatedError, shown
 from skylattice.io.uppasd.couplings import moment_muB, read_couplings
 from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
 from skylattice.io.uppasd.files import DmiSign, RunFiles, run_files, simid_of
@@ -227,10 +227,9 @@ def site_rows(
         geometry = Geometry((1, *shape_of(size)), f"size={size}")
     elif deck is not None:
         geometry = geometry_of_deck(deck)
-    elif files.coord.is_file():
-        geometry, order = geometry_of_coordinates(files.coord)
-        if order.size == spins.n_atoms:
-            return geometry, order[geometry.check_layer(layer)]
+    elif files.coord.exists():
+        geometry, order = geometry_of_coordinates(files.coord, spins.n_atoms)
+        return geometry, order[geometry.check_layer(layer)]
     else:
         raise LocatedError(
             files.spins,
@@ -238,7 +237,8 @@ def site_rows(
             f"{spins.n_atoms} atoms is not known.",
             "Copy one of them there, or give size=(ny, nx).",
         )
-    return geometry, rows_of_layer(geometry, layer, spins.n_atoms, files.spins, files.coord)
+    coord = files.coord if size is None else None  # who states the size knows better than the files
+    return geometry, rows_of_layer(geometry, layer, spins.n_atoms, files.spins, coord)
 
 
 class Parameters(NamedTuple):
@@ -319,7 +319,7 @@ def _provenance(files: RunFiles, deck: Deck | None, spins: SpinFile, frame: int)
                 with suppress(LocatedError):  # a seed that is no number is no reason to refuse the spins
                     attrs[keyword] = deck.integers(keyword, (0,))[0]
         if deck.ignored:
-            attrs["ignored_keywords"] = " ".join(line.keyword for line in deck.ignored)
+            attrs["ignored_keywords"] = shown(" ".join(line.keyword for line in deck.ignored), 1000)
     if spins.mode:
         attrs["mode"] = spins.mode
     time = spins.time(frame)

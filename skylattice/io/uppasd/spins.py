@@ -21,17 +21,26 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from io import BufferedReader
+from itertools import islice, repeat
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from skylattice.io.problems import LocatedError, fortran_float
+from skylattice.io.bounded import open_bounded
+from skylattice.io.problems import NUMBER_WIDTH, LocatedError, fortran_float, shown
 
 #: Largest accepted deviation of a stored direction's length from 1: what five digits after the point leave.
 NORM_TOLERANCE = 1e-3
+
+#: Rows that are parsed at a time, some 24 MB of the file.
+_BLOCK = 1 << 18
+#: Longest row of a file whose rows are split at blanks; UppASD's have 98 characters.
+_LINE_LIMIT = 4096
 
 SPIN_FILE_NAME = re.compile(r"(restart|moment)[^.]*\.(.+)\.out", re.IGNORECASE)
 
@@ -113,27 +122,36 @@ class SpinFile:
             return float("nan")
 
     def read(self, frame: int = -1, ensemble: int = 0) -> SpinBlock:
-        """Parse one ensemble of one frame.
+        """Parse one ensemble of one frame, some rows at a time: the first damaged ones end it.
 
         Raises
         ------
         LocatedError
             Naming the line of a row that is missing, out of order, not a number, NaN, or not of unit length.
         """
-        start = (frame % self.n_frames * self.n_ensembles + ensemble) * self.n_atoms
-        columns = self._columns(start, start + self.n_atoms)
+        first = (frame % self.n_frames * self.n_ensembles + ensemble) * self.n_atoms
+        blocks = [
+            self._read_rows(first + atom, range(atom, min(atom + _BLOCK, self.n_atoms)), ensemble)
+            for atom in range(0, self.n_atoms, _BLOCK)
+        ]
+        moments, directions, deviations = zip(*blocks, strict=True)
+        return SpinBlock(np.concatenate(moments), np.concatenate(directions), max(deviations))
+
+    def _read_rows(self, start: int, atoms: range, ensemble: int) -> SpinBlock:
+        """Parse the rows of some atoms, the first of which is row ``start`` of the file."""
+        columns = self._columns(start, start + len(atoms))
         counters = dict(zip(self.form.counters, columns, strict=False))
-        self._check_counter("atom", counters["atom"], np.arange(1, self.n_atoms + 1), start)
+        self._check_counter("atom", counters["atom"], np.arange(atoms.start + 1, atoms.stop + 1), start)
         if "ensemble" in counters:
-            self._check_counter("ensemble", counters["ensemble"], np.full(self.n_atoms, ensemble + 1), start)
+            self._check_counter("ensemble", counters["ensemble"], np.full(len(atoms), ensemble + 1), start)
         numbers = np.stack([self._floats(column, start) for column in columns[-4:]], axis=-1)
         return self._normalise(numbers, start)
 
     def _columns(self, start: int, stop: int) -> list[np.ndarray]:
         """The columns of rows ``start`` to ``stop``, as byte strings."""
-        with self.path.open("rb") as file:
+        with _opened(self.path) as file:
             if not self.row_bytes:
-                return self._split(_rows(file, self.offset)[start:stop], start)
+                return self._split(list(islice(_rows(self.path, file, self.offset), start, stop)), start)
             file.seek(self.offset + start * self.row_bytes)
             raw = file.read((stop - start) * self.row_bytes)
         raw = raw.ljust((stop - start) * self.row_bytes, b"\n")  # the last line may lack its end
@@ -153,10 +171,11 @@ class SpinFile:
         n_columns = len(self.form.columns)
         tokens = [row.split() for row in rows]
         for index, found in enumerate(tokens):
-            if len(found) != n_columns:
+            if len(found) != n_columns or max(map(len, found)) > NUMBER_WIDTH:
+                widest = f", one of them {max(map(len, found))} characters wide" if len(found) == n_columns else ""
                 raise LocatedError(
                     self._where(start + index),
-                    f"expected {n_columns} columns, found {len(found)}.",
+                    f"expected {n_columns} columns, found {len(found)}{widest}.",
                     "Copy the file again, or repeat the run.",
                 )
         return [np.array(column, dtype=bytes) for column in zip(*tokens, strict=True)]
@@ -221,10 +240,28 @@ class SpinFile:
         return SpinBlock(numbers[:, 0], vector / length[:, None], float(np.abs(length - 1).max()))
 
 
-def _rows(file: BinaryIO, offset: int) -> list[bytes]:
-    """All rows after the header; blank lines at the end are no rows."""
+def _opened(path: Path) -> AbstractContextManager[BufferedReader]:
+    """The file, of any size: it is read a header and some rows at a time."""
+    return open_bounded(path, limit=None, is_text=True, what="a spin file")
+
+
+def _rows(path: Path, file: BufferedReader, offset: int) -> Iterator[bytes]:
+    """The rows after the header, one by one; blank lines at the end are no rows."""
     file.seek(offset)
-    return file.read().rstrip().split(b"\n")
+    n_blank = 0
+    while line := file.readline(_LINE_LIMIT):
+        if not line.endswith(b"\n") and len(line) == _LINE_LIMIT:
+            raise LocatedError(
+                path,
+                f"expected rows of at most {_LINE_LIMIT} characters, found a longer one: {shown(line)!r}.",
+                "Give a restart.*.out or moment.*.out file as UppASD writes it.",
+            )
+        if not line.strip():
+            n_blank += 1
+            continue
+        yield from repeat(b"", n_blank)
+        n_blank = 0
+        yield line.rstrip(b"\n")
 
 
 def open_spin_file(path: Path) -> SpinFile:
@@ -235,16 +272,14 @@ def open_spin_file(path: Path) -> SpinFile:
     LocatedError
         If the file is missing, empty, truncated or of another format, or its counts disagree.
     """
-    try:
-        with path.open("rb") as file:
+    with _opened(path) as file:
+        try:
             return _open(path, file)
-    except FileNotFoundError:
-        raise LocatedError(path, "expected a spin file, found none.", "Check the path.") from None
-    except OSError as error:
-        raise LocatedError(path, f"expected a readable spin file: {error}.", "Check the path and its rights.") from None
+        except OSError as error:
+            raise LocatedError(path, f"expected a readable spin file: {error}.", "Check the disk.") from None
 
 
-def _open(path: Path, file: BinaryIO) -> SpinFile:
+def _open(path: Path, file: BufferedReader) -> SpinFile:
     head = file.read(8192).split(b"\n")
     if not any(line.strip() for line in head):
         raise LocatedError(path, "expected a spin file, found an empty one.", "Wait for the run to end, or repeat it.")
@@ -260,7 +295,7 @@ def _open(path: Path, file: BinaryIO) -> SpinFile:
     size = os.fstat(file.fileno()).st_size - offset
     if len(head[n_header].rstrip(b"\r")) != form.width or size % row_bytes not in (0, row_bytes - 1):
         row_bytes = 0
-    n_rows = -(-size // row_bytes) if row_bytes else len(_rows(file, offset))
+    n_rows = -(-size // row_bytes) if row_bytes else sum(1 for _ in _rows(path, file, offset))
     spins = SpinFile(path, form, 1, 1, n_rows, counts.mode, n_header, offset, row_bytes)
     if not counts.n_atoms:
         counts = _last_counters(spins, counts)
@@ -311,7 +346,7 @@ def _recognise(path: Path, head: list[bytes]) -> tuple[Form, int, _Counts]:
 def _not_spins(path: Path, line: int, found: bytes) -> LocatedError:
     return LocatedError(
         f"{path}:{line}",
-        f"expected a row of a UppASD spin file, found {found.strip()[:40].decode('ascii', 'replace')!r}.",
+        f"expected a row of a UppASD spin file, found {shown(found, 40)!r}.",
         "Give a restart.*.out or moment.*.out file, or the run folder.",
     )
 
@@ -326,7 +361,7 @@ def _read_header(path: Path, lines: list[bytes]) -> _Counts:
         if not (value.isdecimal() and 0 < len(value) < 16 and int(value) > 0):
             raise LocatedError(
                 path,
-                f"expected '# {name}: N' in the header, found {value or 'nothing'!r}.",
+                f"expected '# {name}: N' in the header, found {shown(value) or 'nothing'!r}.",
                 "Give a restart.*.out or moment.*.out file as UppASD writes it.",
             )
         counts.append(int(value))
