@@ -136,12 +136,12 @@ def _detected_charge(spin: np.ndarray, field: np.ndarray) -> dict[str, Any]:
 _local = threading.local()
 
 
-def _workspace(size: tuple[int, int]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """Room for one lattice in double precision and for the kernel, kept by each thread for the next lattice."""
+def _workspace(size: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Room for the kernel to work on one lattice, kept by each thread for the next lattice."""
     from skylattice.kernels.detect import scratch
 
     if getattr(_local, "size", None) != size:
-        _local.arrays = np.empty((*size, 3)), scratch(*size)
+        _local.arrays = scratch(*size)
         _local.size = size
     return _local.arrays
 
@@ -152,11 +152,12 @@ def _detect(spin: np.ndarray, field: np.ndarray, *, by_charge: bool) -> dict[str
 
     if np.isnan(spin[0, 0]).all() and np.isnan(spin).all():
         return {}
-    wide, arrays = _workspace(spin.shape[:2])
-    wide[...] = spin
-    if not np.isfinite(wide.sum()):
+    spin = np.ascontiguousarray(spin, dtype=np.float32 if spin.dtype == np.float32 else np.float64)
+    table, n_stripes, stripe_charge, charge, is_finite = detect(
+        spin, float(field), by_charge, *_workspace(spin.shape[:2])
+    )
+    if not is_finite:
         return {"status": STATUS["failed"]}
-    table, n_stripes, stripe_charge, charge = detect(wide, float(field), by_charge, *arrays)
     columns = dict(zip(COLUMNS, table.T, strict=True))
     return {
         "n_skyrmions": len(table),

@@ -39,7 +39,8 @@ def find_grains(mesh: Mesh, *, tolerance: float = TOLERANCE, min_size: int = MIN
 
     Each point's ψ6 is averaged with its neighbours'. Neighbours then join in the order of their misorientation, as long
     as the mean orientations of their grains differ by less than the tolerance; grains below the minimum size join the
-    neighbour that they share most edges with.
+    neighbour that they share most edges with. Ties are decided by order and orientation, so that grains move with the
+    points.
 
     Parameters
     ----------
@@ -50,9 +51,10 @@ def find_grains(mesh: Mesh, *, tolerance: float = TOLERANCE, min_size: int = MIN
     min_size
         Smallest grain, in points.
     """
-    from skylattice.kernels.grains import grow_grains
+    from skylattice.kernels.grains import grow_grains, smooth_psi6
 
-    return grow_grains(mesh.origin, mesh.end, _smooth_psi6(mesh), tolerance, min_size)
+    smooth = smooth_psi6(mesh.origin, mesh.end, mesh.psi6)
+    return grow_grains(mesh.origin, mesh.end, mesh.twin, smooth, tolerance, min_size)
 
 
 def grains(
@@ -122,9 +124,11 @@ def grains_of_mesh(
     mesh: Mesh, found: Defects, *, tolerance: float = TOLERANCE, min_size: int = MIN_SIZE
 ) -> dict[str, Any]:
     """Grains and boundaries of one lattice with its defects, by the names of :data:`GRAINS`."""
+    from skylattice.kernels.grains import grain_order
+
     grain = find_grains(mesh, tolerance=tolerance, min_size=min_size)
     count = np.bincount(grain)[1:]
-    order = _grain_order(mesh, grain)
+    order = grain_order(mesh.origin, mesh.end, mesh.psi6, grain, len(count))
     return {
         "n_grains": len(count),
         "largest_grain": count.max() / len(mesh.points),
@@ -135,21 +139,14 @@ def grains_of_mesh(
     }
 
 
-def _boundaries(mesh: Mesh, defects: Defects, grain: np.ndarray, order: np.ndarray) -> dict[str, np.ndarray]:
+def _boundaries(mesh: Mesh, found: Defects, grain: np.ndarray, order: np.ndarray) -> dict[str, np.ndarray]:
     """Every two grains that touch: length of the boundary between them and dislocations on it."""
-    a, b = grain[mesh.origin], grain[mesh.end]
-    crossing = np.flatnonzero(a < b)
-    pairs, which = np.unique(np.column_stack([a[crossing], b[crossing]]), axis=0, return_inverse=True)
-    length = np.bincount(which.ravel(), weights=_path(mesh, a != b)[crossing], minlength=len(pairs)) / _ZIGZAG
+    from skylattice.kernels.grains import boundaries
 
-    on_boundary = np.zeros(len(pairs))
-    for k in np.flatnonzero(defects.is_dislocation) + 1:
-        leaving = defects.core[mesh.origin] == k
-        around = np.bincount(np.concatenate([a[leaving], b[leaving]]), minlength=len(order) + 1)
-        first, second = np.sort(np.argsort(-around, kind="stable")[:2])
-        if around[first] and around[second]:
-            on_boundary += (pairs == (first, second)).all(axis=1)
-
+    pairs, path, on_boundary = boundaries(
+        mesh.origin, mesh.end, mesh.twin, mesh.vector, grain, len(order), found.core, found.is_dislocation
+    )
+    length = path / _ZIGZAG
     turn = abs(np.angle(order[pairs[:, 0] - 1] * order[pairs[:, 1] - 1].conj())) / 6
     spacing = np.sqrt(2 / np.sqrt(3) * mesh.size[0] * mesh.size[1] / len(mesh.points))
     with np.errstate(divide="ignore"):
@@ -162,41 +159,3 @@ def _boundaries(mesh: Mesh, defects: Defects, grain: np.ndarray, order: np.ndarr
             "dislocation_spacing": length / on_boundary,
             "expected_spacing": spacing / (2 * np.sin(turn / 2)),
         }
-
-
-def _path(mesh: Mesh, crosses: np.ndarray) -> np.ndarray:
-    """Length of the boundary's path around the middle of each half-edge that crosses it, from triangle to triangle.
-
-    A triangle between two grains has two such half-edges; the path joins their middles, half as long as the third
-    edge. Between three grains it leads from each middle to the centroid.
-    """
-    from_middle = np.zeros(len(mesh.origin))
-    third = np.hypot(*mesh.vector.T).reshape(-1, 3)
-    corner = crosses.reshape(-1, 3)
-    two, three = corner.sum(axis=1) == 2, corner.all(axis=1)
-    share = from_middle.reshape(-1, 3)
-    share[two] = (third * ~corner).sum(axis=1)[two, None] / 4 * corner[two]
-    squares = third**2
-    median = np.sqrt(np.maximum(2 * squares.sum(axis=1, keepdims=True) - 3 * squares, 0)) / 2
-    share[three] = median[three] / 3
-    return from_middle + np.where(mesh.twin >= 0, from_middle[mesh.twin], 0)
-
-
-def _grain_order(mesh: Mesh, grain: np.ndarray) -> np.ndarray:
-    """Sum of ψ6 over the points of each grain, those on its rim left out unless it has no others; shape (grains,)."""
-    local = mesh.psi6
-    on_rim = np.zeros(len(grain), dtype=bool)
-    on_rim[mesh.origin[grain[mesh.origin] != grain[mesh.end]]] = True
-    inner, all_ = (
-        np.bincount(grain, weights=local.real * use) + 1j * np.bincount(grain, weights=local.imag * use)
-        for use in (~on_rim, np.ones(len(grain)))
-    )
-    return np.where(inner != 0, inner, all_)[1:]
-
-
-def _smooth_psi6(mesh: Mesh) -> np.ndarray:
-    """ψ6 of each point averaged with its neighbours'."""
-    local = mesh.psi6
-    total, count = local.copy(), 1 + np.bincount(mesh.origin, minlength=len(local))
-    np.add.at(total, mesh.origin, local[mesh.end])
-    return total / count

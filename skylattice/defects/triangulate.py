@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,10 +90,12 @@ def check_boundary(boundary: str) -> None:
 def triangulate(points: np.ndarray, size: tuple[int, int], boundary: Boundary = "periodic") -> Mesh | None:
     """Delaunay triangulation of points on the torus, or of points in the plane.
 
-    Qhull triangulates the points and a rim of ghosts, wide enough that the circumcircle of every triangle lies inside;
-    one image of each triangle is kept. Cells of more than three cocircular points are cut along the shorter diagonal,
-    then the one with the less crowded ends, so that the result follows translations on the torus and rotations;
-    only where the surroundings are symmetric as well, a fixed direction decides.
+    On the torus triangles grow from edge to edge, and are kept if every circumcircle is empty by more than rounding
+    takes. Otherwise, and with open boundaries, Qhull triangulates the points and a rim of ghosts, wide enough that the
+    circumcircle of every triangle lies inside; one image of each triangle is kept. Cells of more than three cocircular
+    points are cut along the shorter diagonal, then the one with the less crowded ends, so that the result follows
+    translations on the torus and rotations; only where the surroundings are symmetric as well, a fixed direction
+    decides.
 
     Parameters
     ----------
@@ -121,9 +124,7 @@ def triangulate(points: np.ndarray, size: tuple[int, int], boundary: Boundary = 
     >>> len(mesh.triangles), int(mesh.coordination.sum())
     (80, 240)
     """
-    from scipy.spatial import Delaunay, QhullError
-
-    from skylattice.kernels.triangulate import canonical_triangles, half_edges, with_ghosts
+    from skylattice.kernels.triangulate import BEYOND, CERTAIN, torus_mesh
 
     check_boundary(boundary)
     points = np.ascontiguousarray(points, dtype=np.float64)
@@ -131,7 +132,31 @@ def triangulate(points: np.ndarray, size: tuple[int, int], boundary: Boundary = 
     if n < (MIN_POINTS if boundary == "periodic" else 3):
         return None
     height, width = map(float, size)
-    margin = 2.0 * np.sqrt(width * height / n) if boundary == "periodic" else np.inf
+    if boundary == "periodic":
+        margin, outcome = _rim(n, width, height), BEYOND
+        while outcome == BEYOND and margin <= 4 * max(width, height):
+            mesh, outcome = torus_mesh(points, width, height, margin)
+            margin *= 2
+        if outcome == CERTAIN:
+            return Mesh(points, (int(size[0]), int(size[1])), *mesh)
+    return _by_qhull(points, size, boundary)
+
+
+def _rim(n: int, width: float, height: float) -> float:
+    """How far ghosts are taken from a torus of n points at first."""
+    return 2.0 * math.sqrt(width * height / n)
+
+
+def _by_qhull(points: np.ndarray, size: tuple[int, int], boundary: Boundary) -> Mesh | None:
+    """The triangulation where points tie or the plane has a hull: Qhull's, with cocircular cells cut by our rule."""
+    from scipy.spatial import Delaunay, QhullError
+
+    from skylattice.kernels.cocircular import canonical_triangles
+    from skylattice.kernels.half_edges import half_edges, with_ghosts
+
+    n = len(points)
+    height, width = map(float, size)
+    margin = _rim(n, width, height) if boundary == "periodic" else np.inf
     while True:
         coordinates, source = with_ghosts(points, width, height, margin if boundary == "periodic" else 0.0)
         try:
@@ -149,8 +174,8 @@ def triangulate(points: np.ndarray, size: tuple[int, int], boundary: Boundary = 
         if margin > 4 * max(width, height):
             return None
         margin *= 2
-    origin, twin, vector, coordination, on_hull = half_edges(coordinates, source, triangles, n)
-    return Mesh(points, (int(size[0]), int(size[1])), origin, twin, vector, coordination, on_hull)
+    corner, images = source[triangles, 0].astype(np.int32), source[triangles, 1]
+    return Mesh(points, (int(size[0]), int(size[1])), *half_edges(points, corner, images, width, height))
 
 
 def triangulation(positions: xr.Dataset, size: tuple[int, int], *, boundary: Boundary = "periodic") -> xr.Dataset:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from skylattice.kernels._jit import jit
-from skylattice.kernels.triangulate import following
+from skylattice.kernels.half_edges import following
 from skylattice.kernels.union_find import root
 
 

@@ -7,8 +7,24 @@ import math
 import numpy as np
 
 from skylattice.kernels._jit import jit
-from skylattice.kernels.phase import background_sign
-from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
+from skylattice.kernels.regions import (
+    BEGIN,
+    END,
+    OFFSET_X,
+    OFFSET_Y,
+    REGION,
+    RUN_COLUMNS,
+    Y,
+    background_sign,
+    count_preimages,
+    depth,
+    label_regions,
+    region_at,
+    reversed_sites,
+    scan,
+    shapes,
+    spin_at,
+)
 from skylattice.kernels.union_find import root
 from skylattice.schema import TEXTURE
 
@@ -38,7 +54,7 @@ DUSEK_SPINS, DUSEK_DEPTH = 7, 0.8
 
 
 @jit
-def split_region(against, sites, preimages, group, first):
+def split_region(spin, background, sites, preimages, group, first):
     """Cut a region along the saddles between its deep maxima, so that each part carries its own charge.
 
     Sites join in the order of decreasing depth. Two maxima that meet stay apart if the saddle lies SEPARATION below the
@@ -46,8 +62,8 @@ def split_region(against, sites, preimages, group, first):
 
     Parameters
     ----------
-    against
-        Depth, shape (y, x).
+    spin, background
+        Shape (y, x, 3), and +1 or -1: they give the depth.
     sites
         Flat indices of the region's sites.
     preimages
@@ -59,11 +75,11 @@ def split_region(against, sites, preimages, group, first):
     -------
     The next free number.
     """
-    ny, nx = against.shape
+    ny, nx = group.shape
     n = len(sites)
     values = np.empty(n)
     for i in range(n):
-        values[i] = -against[sites[i] // nx, sites[i] % nx]
+        values[i] = -depth(spin_at(spin, sites[i] // nx, sites[i] % nx), background)
     order = np.argsort(values)
     parent, charge = np.arange(n), np.zeros(n, dtype=np.int64)
     n_basins = 0
@@ -92,7 +108,7 @@ def split_region(against, sites, preimages, group, first):
     for i in order:
         y, x = sites[i] // nx, sites[i] % nx
         for v, u in ((y, (x + 1) % nx), (y, (x - 1) % nx), ((y + 1) % ny, x), ((y - 1) % ny, x)):
-            if group[v, u] < first or against[v, u] < against[y, x]:
+            if group[v, u] < first or -depth(spin_at(spin, v, u), background) > values[i]:
                 continue
             a, b = root(parent, group[y, x] - first), root(parent, group[v, u] - first)
             if a != b and (charge[a] == 0 or charge[b] == 0):
@@ -105,7 +121,7 @@ def split_region(against, sites, preimages, group, first):
 
 
 @jit
-def _separate(against, group, label, site, sign, n_preimages):
+def _separate(spin, background, group, run, row, n_regions, site, sign, n_preimages):
     """Number the objects: regions, and the parts of those whose preimages say that they hold more than one skyrmion.
 
     A region is cut if its charge is beyond ±1, or if it is neutral and preimages of both signs cancel in it.
@@ -114,25 +130,37 @@ def _separate(against, group, label, site, sign, n_preimages):
     -------
     Whether any region was cut; ``group`` then holds the parts.
     """
-    ny, nx = against.shape
-    n_regions = label.max()
+    ny, nx = group.shape
     charge, count = np.zeros(n_regions + 1, dtype=np.int64), np.zeros(n_regions + 1, dtype=np.int64)
     for k in range(n_preimages):
-        region = label[site[k] // nx, site[k] % nx]
+        region = region_at(run, row, site[k] // nx, site[k] % nx)
         charge[region] += sign[k]
         count[region] += 1
-    holds_more = (np.abs(charge) > 1) | ((charge == 0) & (count > 0))
-    if not holds_more.any():
+    n_cut = 0
+    for region in range(1, n_regions + 1):
+        n_cut += abs(charge[region]) > 1 or (charge[region] == 0 and count[region] > 0)
+    if n_cut == 0:
         return False
 
     preimages = np.zeros(ny * nx, dtype=np.int64)
     for k in range(n_preimages):
         preimages[site[k]] += sign[k]
-    group[:] = label
-    free = n_regions + 1
-    for region in np.flatnonzero(holds_more):
-        sites = np.flatnonzero(label.ravel() == region).astype(np.int32)
-        free = split_region(against, sites, preimages, group, free)
+    start = np.zeros(n_regions + 2, dtype=np.int64)
+    for r in range(row[ny]):
+        group[run[r, Y], run[r, BEGIN] : run[r, END]] = run[r, REGION]
+        start[run[r, REGION] + 1] += run[r, END] - run[r, BEGIN]
+    for region in range(n_regions + 1):
+        start[region + 1] += start[region]
+    sites, free = np.empty(start[n_regions + 1], dtype=np.int32), start.copy()
+    for r in range(row[ny]):
+        for x in range(run[r, BEGIN], run[r, END]):
+            sites[free[run[r, REGION]]] = run[r, Y] * nx + x
+            free[run[r, REGION]] += 1
+    number = n_regions + 1
+    for region in range(1, n_regions + 1):
+        if abs(charge[region]) > 1 or (charge[region] == 0 and count[region] > 0):
+            of_region = sites[start[region] : start[region + 1]]
+            number = split_region(spin, background, of_region, preimages, group, number)
     return True
 
 
@@ -144,64 +172,62 @@ def _wrapped(position, period):
 
 
 @jit
-def _measure_centres(spin, background, label, offset_y, offset_x, weighted, table):
+def _measure_centres(spin, background, run, n_runs, nx, weighted, table):
     """Fill number of spins, centre (relative to the first site, then on the torus) and core of each region."""
-    ny, nx = label.shape
+    ny = spin.shape[0]
     n = len(table)
     first = np.full(n, -1)
     weight = np.zeros(n)
-    table[:, _X], table[:, _Y], table[:, _N] = 0.0, 0.0, 0.0
-    table[:, _CORE] = 2.0 * background
-    for y in range(ny):
-        for x in range(nx):
-            k = label[y, x] - 1
-            if k < 0:
-                continue
-            if first[k] < 0:
-                first[k] = y * nx + x
-            w = max(-background * spin[y, x, 2], 0.0) if weighted else 1.0
+    for k in range(n):
+        table[k, _CORE] = 2.0 * background
+    for r in range(n_runs):
+        k = run[r, REGION] - 1
+        if first[k] < 0:
+            first[k] = r
+        for x in range(run[r, BEGIN], run[r, END]):
+            s_z = np.float64(spin[run[r, Y], x, 2])
+            w = max(-background * s_z, 0.0) if weighted else 1.0
             weight[k] += w
-            table[k, _X] += w * offset_x[y, x]
-            table[k, _Y] += w * offset_y[y, x]
+            table[k, _X] += w * (run[r, OFFSET_X] + x - run[r, BEGIN])
+            table[k, _Y] += w * run[r, OFFSET_Y]
             table[k, _N] += 1.0
-            if background * spin[y, x, 2] < background * table[k, _CORE]:
-                table[k, _CORE] = spin[y, x, 2]
+            if background * s_z < background * table[k, _CORE]:
+                table[k, _CORE] = s_z
     centre = np.empty((n, 2))
     for k in range(n):
         # a region of spins just off the equator has no weight: its first site must do
         centre[k, 0] = table[k, _X] / weight[k] if weight[k] > 0.0 else 0.0
         centre[k, 1] = table[k, _Y] / weight[k] if weight[k] > 0.0 else 0.0
-        table[k, _X] = _wrapped(first[k] % nx + centre[k, 0], nx)
-        table[k, _Y] = _wrapped(first[k] // nx + centre[k, 1], ny)
+        table[k, _X] = _wrapped(run[first[k], BEGIN] + centre[k, 0], nx)
+        table[k, _Y] = _wrapped(run[first[k], Y] + centre[k, 1], ny)
         table[k, _R] = math.sqrt(table[k, _N] / math.pi)
     return centre
 
 
 @jit
-def _measure_textures(spin, background, label, offset_y, offset_x, centre, table):
+def _measure_textures(spin, background, run, n_runs, centre, table):
     """Fill vorticity, polarity, helicity and texture of each region from its charge and its in-plane spins.
 
     Q = m p with p the sign of the core's S_z, and γ = m φ - Φ with φ the direction from the centre and Φ that of the
     spin: equations (1.3) and (1.5) of the thesis. Each spin adds sin θ exp(iγ) to the region's mean.
     """
-    ny, nx = label.shape
     n = len(table)
     phase, total = np.zeros(n, dtype=np.complex128), np.zeros(n)
-    for y in range(ny):
-        for x in range(nx):
-            k = label[y, x] - 1
-            if k < 0:
+    for r in range(n_runs):
+        k = run[r, REGION] - 1
+        dy = run[r, OFFSET_Y] - centre[k, 1]
+        for x in range(run[r, BEGIN], run[r, END]):
+            dx = run[r, OFFSET_X] + x - run[r, BEGIN] - centre[k, 0]
+            distance = math.sqrt(dx * dx + dy * dy)
+            if distance == 0.0:  # no direction from the centre
                 continue
-            dx, dy = offset_x[y, x] - centre[k, 0], offset_y[y, x] - centre[k, 1]
-            r = math.sqrt(dx * dx + dy * dy)
-            if r == 0.0:  # no direction from the centre
-                continue
-            outward = complex(dx / r, dy / r if background * table[k, _Q] < 0 else -dy / r)
-            turned = complex(spin[y, x, 0], -spin[y, x, 1])
+            s_x, s_y, _ = spin_at(spin, run[r, Y], x)
+            outward = complex(dx / distance, dy / distance if background * table[k, _Q] < 0 else -dy / distance)
+            turned = complex(s_x, -s_y)
             for _ in range(int(abs(table[k, _Q]))):
                 turned *= outward
             phase[k] += turned
-            total[k] += math.sqrt(spin[y, x, 0] ** 2 + spin[y, x, 1] ** 2)
+            total[k] += math.sqrt(s_x**2 + s_y**2)
     for k in range(n):
         vorticity = -background * table[k, _Q]
         coherent = abs(phase[k]) > COHERENT * total[k]
@@ -218,61 +244,73 @@ def _measure_textures(spin, background, label, offset_y, offset_x, centre, table
 
 
 def scratch(ny, nx):
-    """Arrays for :func:`detect` to work in, which it overwrites: depths, labels and offsets, preimages.
+    """Arrays for :func:`detect` to work in, which it overwrites: codes, groups, runs and preimages.
 
     Fresh ones for every lattice cost as much time as the labelling, most of all where the allocator returns memory at
     once, as in the workers of a cluster.
     """
-    return np.empty((ny, nx)), np.empty((4, ny, nx), dtype=np.int32), np.empty((2, 2 * ny * nx), dtype=np.int32)
+    return (
+        np.empty((ny, nx), dtype=np.uint8),
+        np.empty((ny, nx), dtype=np.int32),
+        np.empty((ny * nx, RUN_COLUMNS), dtype=np.int32),
+        np.empty((2, 2 * ny * nx), dtype=np.int32),
+    )
 
 
 @jit
-def detect(spin, field, by_charge, against, maps, preimages):
+def detect(spin, field, by_charge, code, group, run, preimages):
     """Detect and measure the skyrmions of one lattice.
 
     Parameters
     ----------
     spin
-        Shape (y, x, 3), float64 unit spins.
+        Shape (y, x, 3), unit spins, float32 or float64.
     field
         Field along z; only its sign matters.
     by_charge
         True: every charged object. False: the thesis' rule, clusters of spins far against the background.
-    against, maps, preimages
+    code, group, run, preimages
         From :func:`scratch`.
 
     Returns
     -------
     Table of shape (skyrmions, columns), in the order of their first sites; number and charge of the objects that close
-    around the torus; and the topological charge.
+    around the torus; the topological charge; and whether all spins are finite, without which the rest is empty.
     """
     ny, nx, _ = spin.shape
     background = background_sign(spin, field)
-    depth(spin, background, against)
+    if not scan(spin, background, code):
+        return np.empty((0, len(COLUMNS))), 0, 0.0, 0, False
     site, sign = preimages[0], preimages[1]
-    n_preimages = count_preimages(spin, against, background, site, sign)
+    n_preimages = count_preimages(spin, background, code, site, sign)
+    if by_charge:
+        reversed_sites(code, group)
+    else:
+        for y in range(ny):
+            for x in range(nx):
+                group[y, x] = -background * np.float64(spin[y, x, 2]) > DUSEK_DEPTH
+    row = np.empty(ny + 1, dtype=np.int32)
+    percolates = label_regions(group, run, row)
+    if by_charge and _separate(spin, background, group, run, row, len(percolates), site, sign, n_preimages):
+        percolates = label_regions(group, run, row)
 
-    group, label, offset_y, offset_x = maps[0], maps[1], maps[2], maps[3]
-    for y in range(ny):
-        for x in range(nx):
-            group[y, x] = against[y, x] > 0.0 if by_charge else -background * spin[y, x, 2] > DUSEK_DEPTH
-    percolates = label_regions(group, label, offset_y, offset_x)
-    if by_charge and _separate(against, group, label, site, sign, n_preimages):
-        percolates = label_regions(group, label, offset_y, offset_x)
-
-    n_regions = len(percolates)
-    table = np.zeros((n_regions, len(COLUMNS)))
+    table, charge = np.zeros((len(percolates), len(COLUMNS))), 0
     for k in range(n_preimages):
-        region = label[site[k] // nx, site[k] % nx] - 1
+        region = region_at(run, row, site[k] // nx, site[k] % nx) - 1
+        charge += sign[k]
         if region >= 0:
             table[region, _Q] += sign[k]
-    centre = _measure_centres(spin, background, label, offset_y, offset_x, by_charge, table)
-    table[:, _ELLIPTICITY], _ = shapes(label, offset_y, offset_x, n_regions)
-    _measure_textures(spin, background, label, offset_y, offset_x, centre, table)
-    is_skyrmion = (table[:, _Q] != 0.0) if by_charge else (table[:, _N] >= DUSEK_SPINS)
-    return (
-        table[is_skyrmion & ~percolates],
-        percolates.sum(),
-        table[percolates, _Q].sum(),
-        sign[:n_preimages].sum(),
-    )
+    centre = _measure_centres(spin, background, run, row[ny], nx, by_charge, table)
+    _, elongation, _ = shapes(run, row[ny], len(percolates))
+    _measure_textures(spin, background, run, row[ny], centre, table)
+    n_skyrmions, n_stripes, stripe_charge = 0, 0, 0.0
+    for k in range(len(table)):
+        if percolates[k]:
+            n_stripes += 1
+            stripe_charge += table[k, _Q]
+        elif table[k, _Q] != 0.0 if by_charge else table[k, _N] >= DUSEK_SPINS:
+            table[k, _ELLIPTICITY] = elongation[k]
+            for column in range(len(COLUMNS)):
+                table[n_skyrmions, column] = table[k, column]
+            n_skyrmions += 1
+    return table[:n_skyrmions].copy(), n_stripes, stripe_charge, charge, True

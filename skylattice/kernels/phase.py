@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from skylattice.kernels._jit import gujit, jit
-from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
+from skylattice.kernels.regions import (
+    RUN_COLUMNS,
+    background_sign,
+    count_preimages,
+    label_regions,
+    region_at,
+    reversed_sites,
+    scan,
+    shapes,
+)
 from skylattice.schema import PHASE
 
 EMPTY, FERROMAGNET = PHASE["empty"], PHASE["ferromagnet"]
@@ -20,52 +29,42 @@ MOSTLY, HARDLY = 0.75, 0.25
 
 
 @jit
-def background_sign(spin, field):
-    """Direction of the background along z: the sign of the field, or of the mean S_z without one; +1 or -1."""
-    if field == 0.0 or np.isnan(field):
-        field = 0.0
-        for y in range(spin.shape[0]):
-            for x in range(spin.shape[1]):
-                field += spin[y, x, 2]
-    return -1.0 if field < 0.0 else 1.0
-
-
-@jit
-def phase_of_lattice(spin, field):
-    """The phase of one lattice of float64 spins, shape (y, x, 3), in the field along z."""
-    ny, nx, _ = spin.shape
-    background = background_sign(spin, field)
-    against = np.empty((ny, nx))
-    depth(spin, background, against)
-    label = np.empty((ny, nx), dtype=np.int32)
-    offset_y, offset_x = np.empty_like(label), np.empty_like(label)
-    percolates = label_regions(against > 0.0, label, offset_y, offset_x)
-    site, sign = np.empty(2 * ny * nx, dtype=np.int32), np.empty(2 * ny * nx, dtype=np.int32)
-    n_preimages = count_preimages(spin, against, background, site, sign)
-
+def _phase_of_regions(code, site, sign, n_preimages):
+    """The phase of a lattice by the codes of its sites and its preimages: see :mod:`skylattice.kernels.regions`."""
+    ny, nx = code.shape
+    group = np.empty((ny, nx), dtype=np.int32)
+    reversed_sites(code, group)
+    run, row = np.empty((ny * (nx // 2 + 1), RUN_COLUMNS), dtype=np.int32), np.empty(ny + 1, dtype=np.int32)
+    percolates = label_regions(group, run, row)
     n_regions = len(percolates)
-    charge = np.zeros(n_regions, dtype=np.int32)
+    charge = np.zeros(n_regions + 1, dtype=np.int32)
     for k in range(n_preimages):
-        charge[label[site[k] // nx, site[k] % nx] - 1] += sign[k]
-    area = np.bincount(label.ravel(), minlength=n_regions + 1)[1:]
-    _, spread = shapes(label, offset_y, offset_x, n_regions)
-    compact = (np.abs(charge) == 1) & ~percolates & (spread < STRIPE)
+        charge[region_at(run, row, site[k] // nx, site[k] % nx)] += sign[k]
+    area, _, spread = shapes(run, row[ny], n_regions)
 
-    reversed_area = area.sum()
+    reversed_area, compact_area, is_charged = 0, 0, False
+    for k in range(n_regions):
+        reversed_area += area[k]
+        is_charged |= charge[k + 1] != 0
+        if abs(charge[k + 1]) == 1 and not percolates[k] and spread[k] < STRIPE:
+            compact_area += area[k]
     share = reversed_area / (ny * nx)
-    if not charge.any() and (share < DILUTE or share > 1.0 - DILUTE):
+    if not is_charged and (share < DILUTE or share > 1.0 - DILUTE):
         return FERROMAGNET
-    skyrmions = area[compact].sum() / reversed_area
-    if skyrmions >= MOSTLY and share >= DENSE:
+    if compact_area >= MOSTLY * reversed_area and share >= DENSE:
         return SKYRMION
-    return SPIRAL if skyrmions <= HARDLY else MIXED
+    return SPIRAL if compact_area <= HARDLY * reversed_area else MIXED
 
 
 @gujit(["(float32[:,:,:], float64, int8[:])", "(float64[:,:,:], float64, int8[:])"], "(y,x,c),()->()")
 def phase(spin, field, out):
-    """Flag of :func:`phase_of_lattice`; -1 for a hole, or a lattice with a NaN."""
+    """Flag of each lattice's phase in the field along z; -1 for a hole, or a lattice with a NaN."""
+    out[0] = EMPTY
     if np.isnan(spin[0, 0, 0]):
-        out[0] = EMPTY
         return
-    wide = spin.astype(np.float64)
-    out[0] = EMPTY if np.isnan(wide).any() else phase_of_lattice(wide, field)
+    ny, nx, _ = spin.shape
+    background = background_sign(spin, field)
+    code = np.empty((ny, nx), dtype=np.uint8)
+    if scan(spin, background, code):
+        site, sign = np.empty(2 * ny * nx, dtype=np.int32), np.empty(2 * ny * nx, dtype=np.int32)
+        out[0] = _phase_of_regions(code, site, sign, count_preimages(spin, background, code, site, sign))

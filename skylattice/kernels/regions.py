@@ -3,6 +3,8 @@
 The charge of a Berg-Lüscher triangulated configuration is the signed number of its spherical triangles that contain a
 generic direction p. With p opposite to the background, each such triangle has a corner on the reversed side, hence in
 a reversed region: counting the triangles by region splits the charge into integers that sum to it exactly.
+
+Regions are lists of runs, the pieces of rows that they consist of: to measure a region is to look at its sites only.
 """
 
 from __future__ import annotations
@@ -10,86 +12,220 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import uint64
 
 from skylattice.kernels._jit import jit
 
 #: x and y of the direction p; its z is minus the background. Off every symmetry axis, so that no spin, and no great
 #: circle through two spins, of a textbook texture hits it.
 _TARGET = (1.1315e-4, 4.913e-5)
+#: Bits of a site's code: with positive depth; on one or the other side of two planes through p.
+_REVERSED, _RIGHT, _LEFT, _ABOVE, _BELOW = 1, 2, 4, 8, 16
+_SIDES = _RIGHT | _LEFT | _ABOVE | _BELOW
+#: How far off a plane a spin must be to count as on one side, whatever rounding does.
+_OFF = 1e-12
+
+#: Columns of the table of runs: row, first site and the one after the last; the first run of the region, and where the
+#: run's first site lies from that of the first run along a path inside the region; number of the region, from 1.
+RUN_COLUMNS = 7
+Y, BEGIN, END, _ROOT, OFFSET_Y, OFFSET_X, REGION = range(RUN_COLUMNS)
 
 
 @jit
-def depth(spin, background, out):
-    """S·p of every site, shape (y, x), float64: 1 against the background (+1 or -1), -1 along it.
+def background_sign(spin, field):
+    """Direction of the background along z: the sign of the field, or of the mean S_z without one; +1 or -1."""
+    if field == 0.0 or np.isnan(field):
+        field = 0.0
+        for y in range(spin.shape[0]):
+            for x in range(spin.shape[1]):
+                field += spin[y, x, 2]
+    return -1.0 if field < 0.0 else 1.0
+
+
+@jit
+def spin_at(spin, y, x):
+    """The spin of a site in double precision."""
+    return np.float64(spin[y, x, 0]), np.float64(spin[y, x, 1]), np.float64(spin[y, x, 2])
+
+
+@jit
+def depth(s, background):
+    """S·p of a spin: 1 against the background (+1 or -1), -1 along it.
 
     p is tilted off the z axis by 1e-4. A triangle that contains p has a corner with positive depth, exactly.
     """
     scale = 1.0 / math.sqrt(1.0 + _TARGET[0] ** 2 + _TARGET[1] ** 2)
-    px, py, pz = scale * _TARGET[0], scale * _TARGET[1], -scale * background
-    for y in range(spin.shape[0]):
-        for x in range(spin.shape[1]):
-            out[y, x] = px * spin[y, x, 0] + py * spin[y, x, 1] + pz * spin[y, x, 2]
+    return scale * _TARGET[0] * s[0] + scale * _TARGET[1] * s[1] - scale * background * s[2]
 
 
 @jit
-def wrapped(i, n):
-    """Index i in [0, n) if it is at most one step outside."""
-    return i + n if i < 0 else (i - n if i >= n else i)
+def scan(spin, background, code):
+    """Note for each site whether it has positive depth and on which sides of p it lies.
+
+    Parameters
+    ----------
+    spin
+        Unit spins, shape (y, x, 3), float32 or float64.
+    background
+        +1 or -1, along z.
+    code
+        Output, uint8, shape (y, x).
+
+    Returns
+    -------
+    Whether all spins are finite.
+    """
+    ny, nx = code.shape
+    sx, sy, sz, d, bits = np.empty(nx), np.empty(nx), np.empty(nx), np.empty(nx), np.empty(nx, dtype=np.int64)
+    scale = 1.0 / math.sqrt(1.0 + _TARGET[0] ** 2 + _TARGET[1] ** 2)
+    px, py, pz = scale * _TARGET[0], scale * _TARGET[1], scale * background
+    lean_x, lean_y = background * _TARGET[0], background * _TARGET[1]
+    for y in range(ny):
+        for x in range(nx):  # component by component and with unsigned indices, the loops below vectorise
+            sx[x], sy[x], sz[x] = spin[y, x, 0], spin[y, x, 1], spin[y, x, 2]
+        n_odd = 0
+        for i in range(uint64(nx)):
+            d[i] = px * sx[i] + py * sy[i] - pz * sz[i]
+            n_odd += (d[i] != d[i]) | (abs(d[i]) == np.inf)
+        if n_odd > 0:  # and no comparison with a NaN below, which would set off numpy's warning
+            return False
+        for i in range(uint64(nx)):
+            right, above = sx[i] + lean_x * sz[i], sy[i] + lean_y * sz[i]
+            bits[i] = (
+                (_REVERSED if d[i] > 0.0 else 0)
+                | (_RIGHT if right > _OFF else 0)
+                | (_LEFT if right < -_OFF else 0)
+                | (_ABOVE if above > _OFF else 0)
+                | (_BELOW if above < -_OFF else 0)
+            )
+        for x in range(nx):
+            code[y, x] = bits[x]
+    return True
 
 
 @jit
-def label_regions(group, label, offset_y, offset_x):
-    """Label the regions of 4-connected sites of the same group on the torus, and unwrap each.
+def reversed_sites(code, group):
+    """1 for the sites with positive depth by their codes, else 0; both of shape (y, x)."""
+    for y in range(code.shape[0]):
+        for x in range(code.shape[1]):
+            group[y, x] = code[y, x] & _REVERSED
+
+
+@jit
+def _find(run, r):
+    """First run known to belong to run r's region, and where r lies from it; halves the path on the way."""
+    y, x = 0, 0
+    while run[r, _ROOT] != r:
+        p = run[r, _ROOT]
+        run[r, _ROOT] = run[p, _ROOT]
+        run[r, OFFSET_Y] += run[p, OFFSET_Y]
+        run[r, OFFSET_X] += run[p, OFFSET_X]
+        y, x, r = y + run[r, OFFSET_Y], x + run[r, OFFSET_X], run[r, _ROOT]
+    return r, y, x
+
+
+@jit
+def _join(run, closes, a, b, step_y, step_x):
+    """Run b touches run a and begins ``step`` from where a does."""
+    (first_a, ya, xa), (first_b, yb, xb) = _find(run, a), _find(run, b)
+    y, x = ya + step_y - yb, xa + step_x - xb
+    if first_a == first_b:
+        closes[first_a] |= y != 0 or x != 0
+        return
+    if first_b < first_a:
+        first_a, first_b, y, x = first_b, first_a, -y, -x
+    run[first_b, _ROOT], run[first_b, OFFSET_Y], run[first_b, OFFSET_X] = first_a, y, x
+    closes[first_a] |= closes[first_b]
+
+
+@jit
+def _list_runs(group, run, row):
+    """Cut each row into runs of the same group; ``row`` tells where each row's runs start."""
+    ny, nx = group.shape
+    n = 0
+    for y in range(ny):
+        row[y] = n
+        x = 0
+        while x < nx:
+            g = group[y, x]
+            if g == 0:
+                x += 1
+                continue
+            run[n, Y], run[n, BEGIN], run[n, _ROOT], run[n, OFFSET_Y], run[n, OFFSET_X] = y, x, n, 0, 0
+            while x < nx and group[y, x] == g:
+                x += 1
+            run[n, END] = x
+            n += 1
+    row[ny] = n
+    return n
+
+
+@jit
+def label_regions(group, run, row):
+    """Find the regions of 4-connected sites of the same group on the torus, and unwrap each.
 
     Parameters
     ----------
     group
-        Shape (y, x), bool or integer; 0 belongs to no region.
-    label
-        Output, shape (y, x), int32: 0 outside, 1, 2, ... inside, in the order of each region's first site.
-    offset_y, offset_x
-        Output, shape (y, x), int32: position of a site relative to its region's first site along a path inside the
+        Shape (y, x), int32; 0 belongs to no region.
+    run
+        Output, int32, with a row for each run and the columns Y, ..., REGION; there can be as many as sites. Regions
+        are numbered in the order of their first sites. Offsets are from a region's first site along a path inside the
         region, so that a region that crosses the border stays in one piece.
+    row
+        Output, int32, shape (y + 1,): where the runs of each row start.
 
     Returns
     -------
     Whether region k percolates, that is closes on itself around the torus, at index k - 1; bool.
     """
     ny, nx = group.shape
-    label[:] = 0
-    queue = np.empty((ny * nx, 2), dtype=np.int32)
-    percolates = np.zeros(ny * nx, dtype=np.bool_)
+    n = _list_runs(group, run, row)
+    closes = np.zeros(n, dtype=np.bool_)
+    for y in range(ny):
+        up = y + 1 if y + 1 < ny else 0
+        first, last = row[y], row[y + 1] - 1
+        if first <= last and run[first, BEGIN] == 0 and run[last, END] == nx and group[y, 0] == group[y, nx - 1]:
+            _join(run, closes, last, first, 0, nx - run[last, BEGIN])
+        b = row[up]
+        for a in range(first, last + 1):
+            while b < row[up + 1] and run[b, END] <= run[a, BEGIN]:
+                b += 1
+            c = b
+            while c < row[up + 1] and run[c, BEGIN] < run[a, END]:
+                if group[up, run[c, BEGIN]] == group[y, run[a, BEGIN]]:
+                    _join(run, closes, a, c, 1, run[c, BEGIN] - run[a, BEGIN])
+                c += 1
     n_regions = 0
-    for y0 in range(ny):
-        for x0 in range(nx):
-            if group[y0, x0] == 0 or label[y0, x0] > 0:
-                continue
+    for r in range(n):
+        first, y, x = _find(run, r)
+        run[r, OFFSET_Y], run[r, OFFSET_X], run[r, _ROOT] = y, x, first
+        if first == r:
+            closes[n_regions] = closes[r]
             n_regions += 1
-            label[y0, x0], offset_y[y0, x0], offset_x[y0, x0] = n_regions, 0, 0
-            queue[0, 0], queue[0, 1], head, tail = y0, x0, 0, 1
-            while head < tail:
-                y, x = queue[head, 0], queue[head, 1]
-                head += 1
-                for step_y, step_x in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-                    v, u = wrapped(y + step_y, ny), wrapped(x + step_x, nx)
-                    if group[v, u] != group[y, x]:
-                        continue
-                    to_y, to_x = offset_y[y, x] + step_y, offset_x[y, x] + step_x
-                    if label[v, u] == 0:
-                        label[v, u], offset_y[v, u], offset_x[v, u] = n_regions, to_y, to_x
-                        queue[tail, 0], queue[tail, 1] = v, u
-                        tail += 1
-                    elif offset_y[v, u] != to_y or offset_x[v, u] != to_x:
-                        percolates[n_regions - 1] = True
-    return percolates[:n_regions].copy()
+            run[r, REGION] = n_regions
+        else:
+            run[r, REGION] = run[first, REGION]
+    return closes[:n_regions].copy()
 
 
 @jit
-def shapes(label, offset_y, offset_x, n_regions):
+def region_at(run, row, y, x):
+    """Number of the region that a site belongs to; 0 for none."""
+    for r in range(row[y], row[y + 1]):
+        if run[r, BEGIN] <= x < run[r, END]:
+            return run[r, REGION]
+    return 0
+
+
+@jit
+def shapes(run, n_runs, n_regions):
     """Shape of each region from its second moments, in which a site counts as a unit square.
 
     Returns
     -------
+    area
+        Number of sites.
     elongation
         Ratio of the long to the short axis: 1 for a disc or a square, n for a row of n sites.
     spread
@@ -97,18 +233,19 @@ def shapes(label, offset_y, offset_x, n_regions):
         elongation k, more for whatever has gaps, such as a stripe that is curled up.
     """
     moment = np.zeros((n_regions, 6))
-    for y in range(label.shape[0]):
-        for x in range(label.shape[1]):
-            k = label[y, x] - 1
-            if k >= 0:
-                v, u = offset_y[y, x], offset_x[y, x]
-                moment[k, 0] += 1.0
-                moment[k, 1] += u
-                moment[k, 2] += v
-                moment[k, 3] += u * u
-                moment[k, 4] += v * v
-                moment[k, 5] += u * v
-    elongation, spread = np.empty(n_regions), np.empty(n_regions)
+    for r in range(n_runs):
+        k, v = run[r, REGION] - 1, run[r, OFFSET_Y]
+        length, sum_u, sum_uu = run[r, END] - run[r, BEGIN], 0, 0
+        for u in range(run[r, OFFSET_X], run[r, OFFSET_X] + length):
+            sum_u += u
+            sum_uu += u * u
+        moment[k, 0] += length
+        moment[k, 1] += sum_u
+        moment[k, 2] += length * v
+        moment[k, 3] += sum_uu
+        moment[k, 4] += length * v * v
+        moment[k, 5] += v * sum_u
+    area, elongation, spread = np.empty(n_regions, dtype=np.int64), np.empty(n_regions), np.empty(n_regions)
     for k in range(n_regions):
         n = moment[k, 0]
         mean_x, mean_y = moment[k, 1] / n, moment[k, 2] / n
@@ -117,9 +254,12 @@ def shapes(label, offset_y, offset_x, n_regions):
         xy = moment[k, 5] / n - mean_x * mean_y
         middle = 0.5 * (xx + yy)
         split = math.sqrt(0.25 * (xx - yy) ** 2 + xy * xy)
-        elongation[k] = math.sqrt((middle + split) / (middle - split))
-        spread[k] = 4.0 * math.pi * middle / n
-    return elongation, spread
+        area[k], elongation[k], spread[k] = (
+            n,
+            math.sqrt((middle + split) / (middle - split)),
+            4.0 * math.pi * middle / n,
+        )
+    return area, elongation, spread
 
 
 @jit
@@ -133,7 +273,7 @@ def _edge(a, b, background):
 
 
 @jit
-def _covers(a, b, c, depth_a, depth_b, depth_c, background):
+def _covers(a, b, c, background):
     """+1 or -1 if the spherical triangle (a, b, c), counter-clockwise or clockwise, contains p; 0 otherwise."""
     ab, bc, ca = _edge(a, b, background), _edge(b, c, background), _edge(c, a, background)
     if ab > 0.0 and bc > 0.0 and ca > 0.0:
@@ -143,23 +283,25 @@ def _covers(a, b, c, depth_a, depth_b, depth_c, background):
     else:
         return 0
     # p or -p lies in the triangle: p does if the weights that combine the corners to a multiple of p are positive
-    return sign if sign * (bc * depth_a + ca * depth_b + ab * depth_c) > 0.0 else 0
+    total = bc * depth(a, background) + ca * depth(b, background) + ab * depth(c, background)
+    return sign if sign * total > 0.0 else 0
 
 
 @jit
-def count_preimages(spin, depth, background, site, sign):
+def count_preimages(spin, background, code, site, sign):
     """Triangles that contain the direction p opposite to the background: signed, they sum to the charge.
 
-    Each plaquette is cut along the diagonal (0, 0)-(1, 1), as in the Berg-Lüscher charge.
+    Each plaquette is cut along the diagonal (0, 0)-(1, 1), as in the Berg-Lüscher charge. Most triangles lie wholly on
+    one side of a plane through p, which their corners' codes tell.
 
     Parameters
     ----------
     spin
-        Shape (y, x, 3), float64 unit spins.
-    depth
-        Shape (y, x), from :func:`depth`.
+        Shape (y, x, 3), unit spins.
     background
         +1 or -1, along z.
+    code
+        Shape (y, x), from :func:`scan`.
     site
         Output, int32, twice the number of sites long: flat index of each triangle's deepest corner.
     sign
@@ -169,22 +311,32 @@ def count_preimages(spin, depth, background, site, sign):
     -------
     The number of triangles written.
     """
-    ny, nx = depth.shape
+    ny, nx = code.shape
+    is_near = np.zeros(nx, dtype=np.uint8)
     n = 0
     for y in range(ny):
-        up = (y + 1) % ny
+        up = y + 1 if y + 1 < ny else 0
+        here, above = code[y], code[up]
+        for x in range(nx - 1):
+            a, b, c, d = here[x], here[x + 1], above[x + 1], above[x]
+            lower, upper = a & b & c & _SIDES, a & c & d & _SIDES
+            is_near[x] = (a | b | c | d) & _REVERSED if lower == 0 or upper == 0 else 0
+        is_near[nx - 1] = 1
         for x in range(nx):
-            right = (x + 1) % nx
-            if depth[y, x] <= 0 and depth[y, right] <= 0 and depth[up, right] <= 0 and depth[up, x] <= 0:
+            if is_near[x] == 0:
                 continue
-            for y1, x1, y2, x2 in ((y, right, up, right), (up, right, up, x)):
-                d0, d1, d2 = depth[y, x], depth[y1, x1], depth[y2, x2]
-                covers = _covers(spin[y, x], spin[y1, x1], spin[y2, x2], d0, d1, d2, background)
+            right = x + 1 if x + 1 < nx else 0
+            a, b, c, d = spin_at(spin, y, x), spin_at(spin, y, right), spin_at(spin, up, right), spin_at(spin, up, x)
+            for k in range(2):
+                second, third = (b, c) if k == 0 else (c, d)
+                covers = _covers(a, second, third, background)
                 if covers != 0:
+                    d0, d1, d2 = depth(a, background), depth(second, background), depth(third, background)
+                    y1, x1, x2 = (y, right, right) if k == 0 else (up, right, x)
                     if d0 >= d1 and d0 >= d2:
                         site[n] = y * nx + x
                     else:
-                        site[n] = y1 * nx + x1 if d1 >= d2 else y2 * nx + x2
+                        site[n] = y1 * nx + x1 if d1 >= d2 else up * nx + x2
                     sign[n] = covers
                     n += 1
     return n

@@ -1,8 +1,9 @@
-"""Combinatorics of triangulations: from Qhull's triangles to a half-edge mesh, on the torus or with a hull.
+"""Delaunay triangulation of points on the torus by wrapping: each edge looks for its apex in a grid of cells.
 
-Half-edge h belongs to triangle h // 3 and runs from ``origin[h]`` to ``origin[following(h)]``, counter-clockwise around
-the triangle; ``twin[h]`` is the same edge the other way round, or -1 on a hull. On the torus two points may be joined
-by several edges, told apart by the image (in periods along x and y) that they lead to.
+Nothing here needs exact arithmetic. A closed surface of counter-clockwise triangles that covers the torus once is the
+Delaunay triangulation, and the only one, if at every edge the two angles that face it sum to less than π. This is
+checked in the end with more room than rounding takes, and more than points that count as cocircular have: whatever is
+closer is left to Qhull and to the cutting of cocircular cells, in :mod:`skylattice.kernels.cocircular`.
 """
 
 from __future__ import annotations
@@ -12,279 +13,179 @@ import math
 import numpy as np
 
 from skylattice.kernels._jit import jit
+from skylattice.kernels.half_edges import following, half_edges, periods, with_ghosts
 
 #: Sine of the angle by which two triangles may miss a common circumcircle and still count as cocircular.
 COCIRCULAR = 1e-9
-#: Relative difference below which two lengths, or two directions, count as equal.
-EQUAL = 1e-9
+#: Sine of the angle by which every edge must miss a common circumcircle of its triangles to be certain.
+CLEAR = 10.0 * COCIRCULAR
+#: Shortest edge over the longer period for which rounded coordinates keep sines well within CLEAR.
+SHORTEST = 1e-5
+#: What came of a torus: the one triangulation, a circumcircle that leaves the rim of ghosts, or a close call.
+CERTAIN, BEYOND, CLOSE = range(3)
 
 
 @jit
-def following(h):
-    """The next half-edge around h's triangle."""
-    return h - 2 if h % 3 == 2 else h + 1
+def _cells(coordinates, width, height, margin, side):
+    """Sort points into square cells, row by row: where each cell starts, cells per row, then the points in order."""
+    columns, rows = int((width + 2.0 * margin) / side) + 1, int((height + 2.0 * margin) / side) + 1
+    size = len(coordinates)
+    start, cell = np.zeros(rows * columns + 2, dtype=np.int32), np.empty(size, dtype=np.int32)
+    for i in range(size):
+        row, column = int((coordinates[i, 1] + margin) / side), int((coordinates[i, 0] + margin) / side)
+        cell[i] = row * columns + column
+        start[cell[i] + 2] += 1
+    for k in range(1, rows * columns + 2):
+        start[k] += start[k - 1]
+    x, y, index = np.empty(size), np.empty(size), np.empty(size, dtype=np.int32)
+    for i in range(size):
+        k = start[cell[i] + 1]
+        start[cell[i] + 1] += 1
+        x[k], y[k], index[k] = coordinates[i, 0], coordinates[i, 1], i
+    return start, columns, x, y, index
 
 
 @jit
-def with_ghosts(points, width, height, margin):
-    """Points on the torus together with their images up to ``margin`` outside.
+def _circle(ax, ay, dx, dy, t):
+    """Centre and radius of the circle through a and a + d whose centre is t times |d| to the left of the edge."""
+    return ax + 0.5 * dx - t * dy, ay + 0.5 * dy + t * dx, math.sqrt((0.25 + t * t) * (dx * dx + dy * dy))
 
-    Returns
-    -------
-    Coordinates of shape (k, 2), and for each the point's index and its image along x and y, shape (k, 3). The points
-    themselves come first.
+
+@jit
+def _apex(ax, ay, bx, by, width, height, margin, side, cells):
+    """Point to the left of the edge from a to b whose circle with them is empty; -1 if the circle leaves the rim.
+
+    Number the circles through a and b by their centre's distance to the left of the edge, in edges: the points to the
+    left inside circle t are those that lie on a circle of a lower number. So one look into circle t settles it, or
+    shows the circle to look into next, or that t was too small.
     """
-    n = len(points)
-    reach_x, reach_y = math.ceil(margin / width), math.ceil(margin / height)
-    size = n * (2 * reach_x + 1) * (2 * reach_y + 1)
-    coordinates, source = np.empty((size, 2)), np.zeros((size, 3), dtype=np.int32)
-    coordinates[:n] = points
-    source[:n, 0] = np.arange(n)
-    k = n
-    for image_y in range(-reach_y, reach_y + 1):
-        for image_x in range(-reach_x, reach_x + 1):
-            if image_x == 0 and image_y == 0:
-                continue
-            for i in range(n):
-                x, y = points[i, 0] + image_x * width, points[i, 1] + image_y * height
-                if -margin <= x <= width + margin and -margin <= y <= height + margin:
-                    coordinates[k, 0], coordinates[k, 1] = x, y
-                    source[k, 0], source[k, 1], source[k, 2] = i, image_x, image_y
-                    k += 1
-    return coordinates[:k], source[:k]
+    start, columns, xs, ys, index = cells
+    rows = (len(start) - 2) // columns
+    dx, dy = bx - ax, by - ay
+    t = 0.5
+    while True:
+        x, y, r = _circle(ax, ay, dx, dy, t)
+        left, right = max(int((x - r + margin) / side), 0), min(int((x + r + margin) / side), columns - 1)
+        low, high = max(int((y - r + margin) / side), 0), min(int((y + r + margin) / side), rows - 1)
+        apex, lowest = -1, np.inf
+        for row in range(low, high + 1):
+            for k in range(start[row * columns + left], start[row * columns + right + 1]):
+                ux, uy = xs[k] - ax, ys[k] - ay
+                cross = dx * uy - dy * ux
+                if cross > 0.0:
+                    number = 0.5 * (ux * (ux - dx) + uy * (uy - dy)) / cross
+                    if number < lowest:
+                        apex, lowest = index[k], number
+        if lowest <= t:
+            x, y, r = _circle(ax, ay, dx, dy, lowest)
+            is_inside = x - r >= -margin and x + r <= width + margin and y - r >= -margin and y + r <= height + margin
+            return apex if is_inside else -1
+        if r > 2.0 * (width + height + margin):
+            return -1
+        t = min(lowest, 4.0 * t)
 
 
 @jit
-def _circumcircle(a, b, c):
-    """Centre and radius of the circle through three points; infinite if they lie on a line."""
-    bx, by, cx, cy = b[0] - a[0], b[1] - a[1], c[0] - a[0], c[1] - a[1]
-    twice_area = bx * cy - by * cx
-    if twice_area == 0.0:
-        return a[0], a[1], np.inf
-    b2, c2 = bx * bx + by * by, cx * cx + cy * cy
-    x, y = (cy * b2 - by * c2) / (2.0 * twice_area), (bx * c2 - cx * b2) / (2.0 * twice_area)
-    return a[0] + x, a[1] + y, math.hypot(x, y)
+def _nearest(coordinates):
+    """The point nearest to the first one."""
+    nearest, least = 0, np.inf
+    for i in range(1, len(coordinates)):
+        dx, dy = coordinates[i, 0] - coordinates[0, 0], coordinates[i, 1] - coordinates[0, 1]
+        if dx * dx + dy * dy < least:
+            nearest, least = i, dx * dx + dy * dy
+    return nearest
 
 
 @jit
-def _is_cocircular(a, b, c, d):
-    """Whether d lies on the circle through a, b, c, where edge a-b separates c and d.
-
-    The angles at c and d then add up to π, so that the sine of their sum vanishes.
-    """
-    ux, uy, vx, vy = a[0] - c[0], a[1] - c[1], b[0] - c[0], b[1] - c[1]
-    sx, sy, tx, ty = b[0] - d[0], b[1] - d[1], a[0] - d[0], a[1] - d[1]
-    cos_c, sin_c = ux * vx + uy * vy, ux * vy - uy * vx
-    cos_d, sin_d = sx * tx + sy * ty, sx * ty - sy * tx
-    sine = sin_c * cos_d + cos_c * sin_d
-    return abs(sine) <= COCIRCULAR * math.hypot(cos_c, sin_c) * math.hypot(cos_d, sin_d)
-
-
-@jit
-def _cells(coordinates, simplices, neighbors):
-    """Number of the cell of each triangle: triangles with one circumcircle form a cell."""
-    n = len(simplices)
-    cell = np.full(n, -1, dtype=np.int32)
-    stack = np.empty(n, dtype=np.int32)
-    n_cells = 0
-    for start in range(n):
-        if cell[start] >= 0:
-            continue
-        cell[start] = n_cells
-        stack[0], top = start, 1
-        while top > 0:
-            top -= 1
-            t = stack[top]
-            for k in range(3):
-                other = neighbors[t, k]  # across the edge opposite to corner k
-                if other < 0 or cell[other] >= 0:
-                    continue
-                apex = 0
-                while neighbors[other, apex] != t:
-                    apex += 1
-                if _is_cocircular(
-                    coordinates[simplices[t, (k + 1) % 3]],
-                    coordinates[simplices[t, (k + 2) % 3]],
-                    coordinates[simplices[t, k]],
-                    coordinates[simplices[other, apex]],
-                ):
-                    cell[other] = n_cells
-                    stack[top] = other
-                    top += 1
-        n_cells += 1
-    return cell, n_cells
-
-
-@jit
-def _crowding(points, i, width, height):
-    """How close the other points crowd around point i: a smooth sum over minimum images; any isometry keeps it."""
-    scale = 0.5 * len(points) / (width * height)
-    total = 0.0
-    for j in range(len(points)):
-        dx, dy = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
-        dx -= width * np.round(dx / width)
-        dy -= height * np.round(dy / height)
-        total += math.exp(-scale * (dx * dx + dy * dy))
-    return total
-
-
-@jit
-def _is_before(a, b):
-    """Whether chord key a comes before b: lexicographic, where nearly equal entries count as equal."""
-    for k in range(len(a)):
-        if abs(a[k] - b[k]) > EQUAL * (abs(a[k]) + abs(b[k])):
-            return a[k] < b[k]
-    return False
-
-
-@jit
-def _chord_key(p, q, crowding):
-    """What decides between the diagonals of a cocircular cell: length, crowding at the ends, direction."""
-    dx, dy = q[0] - p[0], q[1] - p[1]
-    angle = math.atan2(dy, dx) % math.pi
-    if angle > math.pi * (1.0 - EQUAL):
-        angle = 0.0
-    return np.array([math.hypot(dx, dy), crowding, 1.0 + angle])
-
-
-@jit
-def _cut_cell(coordinates, polygon, crowding, out):
-    """Triangulate a convex cocircular polygon: the best chord first, then the best in each part.
-
-    The choice depends on lengths and surroundings alone, so that it follows translations, rotations and reflections.
-    Only where the surroundings are symmetric as well, the direction decides.
-    """
-    pending = [polygon]
-    n = 0
-    while len(pending) > 0:
-        part = pending.pop()
-        size = len(part)
-        if size == 3:
-            out[n] = part
-            n += 1
-            continue
-        best, best_i, best_j = np.full(3, np.inf), 0, 0
-        for i in range(size):
-            for j in range(i + 2, size - (1 if i == 0 else 0)):
-                key = _chord_key(coordinates[part[i]], coordinates[part[j]], crowding[part[i]] + crowding[part[j]])
-                if best_j == 0 or _is_before(key, best):
-                    best, best_i, best_j = key, i, j
-        pending.append(part[best_i : best_j + 1].copy())
-        pending.append(np.concatenate((part[best_j:], part[: best_i + 1])))
-    return n
-
-
-@jit
-def _polygon(coordinates, corners):
-    """Distinct corners of a cocircular cell, counter-clockwise."""
-    corners = np.unique(corners)
-    x, y = coordinates[corners, 0].mean(), coordinates[corners, 1].mean()
-    angle = np.arctan2(coordinates[corners, 1] - y, coordinates[corners, 0] - x)
-    return corners[np.argsort(angle)]
-
-
-@jit
-def _is_home(source, corners):
-    """Whether this is the one image of a cell to keep: its first corner, by index and then image, is no ghost."""
-    first = corners[0]
-    for c in corners:
-        for k in range(3):
-            if source[c, k] != source[first, k]:
-                if source[c, k] < source[first, k]:
-                    first = c
-                break
-    return source[first, 1] == 0 and source[first, 2] == 0
-
-
-@jit
-def canonical_triangles(points, coordinates, source, simplices, neighbors, width, height, margin):
-    """One image of each triangle, with cocircular cells cut in a way that does not depend on Qhull's order.
+def wrap_torus(points, width, height, margin):
+    """Triangles on the torus, grown from an edge to the nearest neighbour, which every Delaunay triangulation has.
 
     Parameters
     ----------
     points
-        Shape (n, 2), without ghosts.
-    coordinates, source
-        From :func:`with_ghosts`.
-    simplices, neighbors
-        Qhull's Delaunay triangulation of ``coordinates``: corners of each triangle, counter-clockwise, and the triangle
-        opposite to each corner.
+        Shape (n, 2), in [0, width) and [0, height).
     width, height
         Periods along x and y.
     margin
-        Width of the ghosts' rim; infinite without ghosts.
+        Width of the rim of ghosts.
 
     Returns
     -------
-    Indices into ``coordinates``, shape (triangles, 3), counter-clockwise; and whether every circumcircle lies within
-    the rim, which makes the triangles those of the infinite periodic set.
+    Corners, counter-clockwise, and their images, both of shape (triangles, 3) with two triangles for each point; and
+    what came of it. The triangles are all there unless that is BEYOND or CLOSE.
     """
-    cell, n_cells = _cells(coordinates, simplices, neighbors)
-    count = np.bincount(cell, minlength=n_cells)
-    start = np.zeros(n_cells + 1, dtype=np.int64)
-    start[1:] = np.cumsum(count)
-    members = np.argsort(cell, kind="mergesort")
-    crowding = np.zeros(len(coordinates))
-    out = np.empty((len(simplices), 3), dtype=np.int32)
-    n = 0
-    for k in range(n_cells):
-        triangles = members[start[k] : start[k + 1]]
-        t = triangles[0]
-        corners = simplices[t] if len(triangles) == 1 else _polygon(coordinates, simplices[triangles].copy().ravel())
-        if not _is_home(source, corners):
-            continue
-        x, y, r = _circumcircle(coordinates[corners[0]], coordinates[corners[1]], coordinates[corners[2]])
-        if not (x - r >= -margin and x + r <= width + margin and y - r >= -margin and y + r <= height + margin):
-            return out[:0], False
-        if len(triangles) == 1:
-            out[n] = corners
-            n += 1
-        else:
-            for c in corners:
-                crowding[c] = _crowding(points, source[c, 0], width, height)
-            n += _cut_cell(coordinates, corners, crowding, out[n:])
-    return out[:n], True
+    n = len(points)
+    coordinates, source = with_ghosts(points, width, height, margin)
+    side = math.sqrt(width * height / n)
+    cells = _cells(coordinates, width, height, margin, side)
+    corner, images = np.zeros((2 * n, 3), dtype=np.int32), np.zeros((2 * n, 3), dtype=np.int64)
+    # the half-edges so far, linked by origin
+    last, before = np.full(n, -1, dtype=np.int32), np.empty(6 * n, dtype=np.int32)
+    end, step = np.empty(6 * n, dtype=np.int32), np.empty(6 * n, dtype=np.int64)
+    nearest = _nearest(coordinates)
+    a, b, to_b = np.int32(0), np.int32(source[nearest, 0]), source[nearest, 1]
+    size, done = 0, -1
+    while True:
+        h = last[a]
+        while h >= 0 and not (end[h] == b and step[h] == to_b):
+            h = before[h]
+        if h < 0:  # the edge from a to b has no triangle yet
+            if size == 2 * n:
+                return corner, images, CLOSE
+            i, j = periods(to_b)
+            bx, by = points[b, 0] + i * width, points[b, 1] + j * height
+            apex = _apex(points[a, 0], points[a, 1], bx, by, width, height, margin, side, cells)
+            if apex < 0:
+                return corner, images, BEYOND
+            corner[size, 0], corner[size, 1], corner[size, 2] = a, b, source[apex, 0]
+            images[size, 1], images[size, 2] = to_b, source[apex, 1]
+            for k in range(3):
+                m = k + 1 if k < 2 else 0
+                h = 3 * size + k
+                end[h], step[h] = corner[size, m], images[size, m] - images[size, k]
+                before[h], last[corner[size, k]] = last[corner[size, k]], h
+            size += 1
+        done += 1  # and next the other side of half-edge number done
+        if done == 3 * size:
+            return corner, images, CERTAIN if size == 2 * n else CLOSE
+        a, b, to_b = end[done], corner[done // 3, done % 3], -step[done]
 
 
 @jit
-def half_edges(coordinates, source, triangles, n):
-    """Half-edge mesh of oriented triangles.
+def is_certain(twin, vector, width, height):
+    """Whether a mesh is the Delaunay triangulation of the torus, and the only one, with room to spare.
 
-    Returns
-    -------
-    origin, twin
-        Shape (3 · triangles,), int32.
-    vector
-        From origin to end, shape (3 · triangles, 2).
-    coordination
-        Number of edges at each point, shape (n,).
-    on_hull
-        Whether a point lies on a hull, shape (n,).
+    Counter-clockwise triangles that close to a surface cover the torus as often as their area says.
     """
-    size = 3 * len(triangles)
-    origin, twin = np.empty(size, dtype=np.int32), np.full(size, -1, dtype=np.int32)
-    vector, image = np.empty((size, 2)), np.empty((size, 2), dtype=np.int32)
-    leaving = np.zeros(n + 1, dtype=np.int64)
-    for h in range(size):
-        a, b = triangles[h // 3, h % 3], triangles[h // 3, (h + 1) % 3]
-        origin[h] = source[a, 0]
-        for k in range(2):
-            vector[h, k] = coordinates[b, k] - coordinates[a, k]
-            image[h, k] = source[b, k + 1] - source[a, k + 1]
-        leaving[origin[h] + 1] += 1
-    coordination = leaving[1:].copy()
-    start = np.cumsum(leaving)
-    by_origin = np.argsort(origin, kind="mergesort")
-    on_hull = np.zeros(n, dtype=np.bool_)
-    for h in range(size):
-        end = origin[following(h)]
-        for k in range(start[end], start[end + 1]):
-            g = by_origin[k]
-            if origin[following(g)] == origin[h] and image[g, 0] == -image[h, 0] and image[g, 1] == -image[h, 1]:
-                twin[h] = g
-                break
-        if twin[h] < 0:  # the hull's edges have one half only: count it at its end as well
-            coordination[end] += 1
-            on_hull[end] = True
-            on_hull[origin[h]] = True
-    return origin, twin, vector, coordination, on_hull
+    shortest = SHORTEST * max(width, height)
+    area = 0.0
+    for h in range(len(twin)):
+        g = twin[h]
+        x, y = vector[h, 0], vector[h, 1]
+        if g < 0 or x * x + y * y < shortest * shortest:
+            return False
+        p, q = following(h), following(g)
+        # of the triangle on each side the edges from the end of the shared one, and back to its start
+        ux, uy, vx, vy = vector[p, 0], vector[p, 1], -x - vector[p, 0], -y - vector[p, 1]
+        sx, sy, tx, ty = vector[q, 0], vector[q, 1], x - vector[q, 0], y - vector[q, 1]
+        cos_h, sin_h = -(ux * vx + uy * vy), ux * vy - uy * vx
+        cos_g, sin_g = -(sx * tx + sy * ty), sx * ty - sy * tx
+        sine = sin_h * cos_g + cos_h * sin_g
+        room = CLEAR * math.sqrt((cos_h * cos_h + sin_h * sin_h) * (cos_g * cos_g + sin_g * sin_g))
+        if not (sin_h > 0.0 and sine > room):
+            return False
+        area += sin_h
+    return abs(area / 6.0 - width * height) < 0.5 * width * height
+
+
+@jit
+def torus_mesh(points, width, height, margin):
+    """Half-edge mesh of the torus as :func:`skylattice.kernels.half_edges.half_edges` gives it, and what came of it.
+
+    The mesh is a triangulation only if that is CERTAIN.
+    """
+    corner, images, outcome = wrap_torus(points, width, height, margin)
+    mesh = half_edges(points, corner, images, width, height)
+    if outcome == CERTAIN and not is_certain(mesh[1], mesh[2], width, height):
+        outcome = CLOSE
+    return mesh, outcome

@@ -11,7 +11,7 @@ from skylattice import schema, testing
 from skylattice.defects.detect import skyrmions
 from skylattice.errors import SchemaError
 from skylattice.kernels import detect as kernel
-from skylattice.kernels.regions import label_regions
+from skylattice.kernels.regions import RUN_COLUMNS, label_regions
 
 SEEDS = st.integers(0, 2**32 - 1)
 INTERACTIONS = [(dmi, h, s) for dmi in ("neel", "bloch", "antiskyrmion") for h, s in ((1, 1), (-1, -1), (1, -1))]
@@ -30,8 +30,8 @@ def found(ds, name, **options):
 
 def n_regions(mask):
     """Number of 4-connected regions on the torus."""
-    label, offset_y, offset_x = (np.empty(mask.shape, dtype=np.int32) for _ in range(3))
-    return len(label_regions(mask, label, offset_y, offset_x))
+    run, row = np.empty((mask.size, RUN_COLUMNS), dtype=np.int32), np.empty(len(mask) + 1, dtype=np.int32)
+    return len(label_regions(mask.astype(np.int32), run, row))
 
 
 # Charge

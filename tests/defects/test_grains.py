@@ -9,7 +9,7 @@ from test_triangulate import positions, random_points
 
 from skylattice import schema, testing
 from skylattice.defects.classify import find_defects
-from skylattice.defects.grains import find_grains, grains
+from skylattice.defects.grains import _ZIGZAG, find_grains, grains, grains_of_mesh
 from skylattice.defects.triangulate import triangulate
 from skylattice.errors import SchemaError
 
@@ -88,6 +88,57 @@ def test_boundary__between_three_grains_has_every_side():
     assert (result.boundary_length.values[: len(pairs)] > 0).all()
     on_boundary = np.nansum(result.boundary_dislocations)
     assert on_boundary <= find_defects(mesh).is_dislocation.sum()
+
+
+def plain_boundaries(mesh, found, grain):
+    """Pairs, lengths and dislocations of the boundaries, and the order of the grains, with numpy alone."""
+    a, b = grain[mesh.origin], grain[mesh.end]
+    corner = (a != b).reshape(-1, 3)
+    third = np.hypot(*mesh.vector.T).reshape(-1, 3)
+    path = np.zeros(corner.shape)
+    two, three = corner.sum(axis=1) == 2, corner.all(axis=1)
+    path[two] = (third * ~corner).sum(axis=1)[two, None] / 4 * corner[two]
+    path[three] = np.sqrt(2 * (third**2).sum(axis=1, keepdims=True) - 3 * third**2)[three] / 6
+    path = path.ravel() + path.ravel()[mesh.twin]
+    crossing = np.flatnonzero(a < b)
+    pairs, which = np.unique(np.column_stack([a[crossing], b[crossing]]), axis=0, return_inverse=True)
+    length = np.bincount(which.ravel(), weights=path[crossing], minlength=len(pairs)) / _ZIGZAG
+    count = np.zeros(len(pairs))
+    for k in np.flatnonzero(found.is_dislocation) + 1:
+        leaving = found.core[mesh.origin] == k
+        around = np.bincount(np.concatenate([a[leaving], b[leaving]]), minlength=grain.max() + 1)
+        first, second = np.sort(np.argsort(-around, kind="stable")[:2])
+        if around[first] and around[second]:
+            count += (pairs == (first, second)).all(axis=1)
+    on_rim = np.zeros(len(grain), dtype=bool)
+    on_rim[mesh.origin[a != b]] = True
+    members = [np.flatnonzero(grain == k) for k in range(1, grain.max() + 1)]
+    inner = [mesh.psi6[k[~on_rim[k]]].sum() if not on_rim[k].all() else mesh.psi6[k].sum() for k in members]
+    return pairs, length, count, np.angle(inner) / 6
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(60, 300), st.integers(1, 30))
+def test_boundaries__agree_with_numpy(seed, n, min_size):
+    mesh = triangulate(random_points(seed, n, (80, 90)), (80, 90))
+    found = find_defects(mesh)
+    result = grains_of_mesh(mesh, found, min_size=min_size)
+    pairs, length, count, orientation = plain_boundaries(mesh, found, result["skyrmion_grain"])
+    np.testing.assert_array_equal(np.column_stack([result["boundary_grain"], result["boundary_other_grain"]]), pairs)
+    np.testing.assert_array_equal(result["boundary_dislocations"], count)
+    np.testing.assert_allclose(result["boundary_length"], length, rtol=1e-12)
+    np.testing.assert_allclose(np.exp(6j * (result["grain_orientation"] - orientation)), 1, rtol=1e-9)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 60), st.floats(0, 50))
+def test_grains__do_not_depend_on_the_numbers_and_the_place_of_the_points(seed, dx, dy):
+    """Small grains tie in size and in shared edges all the time."""
+    size, n = (50, 60), 120
+    points = random_points(seed, n, size)
+    order = np.random.default_rng(seed).permutation(n)
+    moved = ((points + np.array([dx, dy])) % size[::-1])[order]
+    first, second = (find_grains(triangulate(p, size), min_size=6) for p in (points, moved))
+    together = first[order][:, None] == first[order]
+    np.testing.assert_array_equal(together, second[:, None] == second)
 
 
 def test_grains__of_too_few_skyrmions_are_skipped():

@@ -7,8 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from skylattice import schema, testing
-from skylattice.defects.triangulate import MIN_POINTS, triangulate, triangulation
+from skylattice.defects.triangulate import MIN_POINTS, _by_qhull, triangulate, triangulation
 from skylattice.errors import SchemaError
+from skylattice.kernels.half_edges import half_edges, image, periods
+from skylattice.kernels.triangulate import BEYOND, CERTAIN, CLOSE, is_certain, torus_mesh
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.tuples(st.integers(15, 60), st.integers(15, 60))
@@ -92,6 +94,91 @@ def test_coordination__agrees_with_freud(n):
         centred = np.column_stack([points - np.array(size[::-1]) / 2, np.zeros(n)])
         voronoi.compute((freud.box.Box(size[1], size[0], is2D=True), centred))
         np.testing.assert_array_equal(triangulate(points, size).coordination, voronoi.nlist.neighbor_counts)
+
+
+# Wrapping beside Qhull
+
+
+def assert_qhull_agrees(points, size):
+    """The same arrays, bit for bit, or no mesh from either."""
+    mesh, expected = triangulate(points, size), _by_qhull(points, size, "periodic")
+    assert (mesh is None) == (expected is None)
+    if mesh is not None:
+        for name in ("origin", "twin", "vector", "coordination", "on_hull"):
+            np.testing.assert_array_equal(getattr(mesh, name), getattr(expected, name), err_msg=name)
+
+
+def outcome(points, size, margin):
+    """What came of wrapping a torus, without the help of Qhull."""
+    return torus_mesh(np.ascontiguousarray(points, dtype=float), float(size[1]), float(size[0]), float(margin))[1]
+
+
+def test_torus__agrees_with_qhull_on_a_thousand_random_sets():
+    for seed in range(1000):
+        rng = np.random.default_rng(seed)
+        size = tuple(int(period) for period in rng.integers(15, 120, size=2))
+        assert_qhull_agrees(random_points(seed, int(rng.integers(MIN_POINTS, 120)), size), size)
+
+
+@given(SEEDS, st.floats(1, 20))
+def test_torus__agrees_with_qhull_on_clusters_and_voids(seed, spread):
+    points = (np.random.default_rng(seed).normal(50, spread, size=(60, 2))) % 100
+    assert_qhull_agrees(points, (100, 100))
+
+
+@given(SEEDS, st.floats(-14, 0), st.booleans())
+def test_torus__agrees_with_qhull_near_ties(seed, exponent, square):
+    """Cocircular points, moved by next to nothing up to a whole site."""
+    points, size = (integer_points(seed, 60, (20, 24)), (20, 24)) if square else testing.hexagonal_points(6, 6, 10)
+    moved = points + 10.0**exponent * np.random.default_rng(seed).normal(size=points.shape)
+    assert_qhull_agrees(moved % size[::-1] % size[::-1], size)
+
+
+def test_torus__is_left_to_qhull_only_where_points_tie_or_meet():
+    points, size = random_points(0, 100, (60, 60)), (60, 60)
+    assert outcome(points, size, 30) == CERTAIN
+    assert outcome(points, size, 3) == BEYOND
+    hexagonal, period = testing.hexagonal_points()
+    assert outcome(hexagonal, period, 30) == CERTAIN
+    square = np.column_stack([a.ravel() for a in np.meshgrid(np.arange(6) * 10.0, np.arange(6) * 10.0)])
+    assert outcome(square, size, 30) == CLOSE
+    assert outcome(square + 1e-9 * points[:36], size, 30) == CLOSE
+    assert outcome(square + 1e-2 * points[:36], size, 30) == CERTAIN
+    assert outcome(np.vstack([points, points[0] + 1e-7]), size, 30) == CLOSE
+
+
+def test_certainty__needs_empty_circumcircles_one_cover_and_a_closed_surface():
+    size = (60, 60)
+    mesh = triangulate(random_points(0, 100, size), size)
+    assert is_certain(mesh.twin, mesh.vector, 60.0, 60.0)
+    assert not is_certain(np.where(np.arange(len(mesh.twin)) == 5, -1, mesh.twin), mesh.vector, 60.0, 60.0)
+    assert not is_certain(mesh.twin, mesh.vector, 60.0, 120.0)  # half a cover
+    assert not is_certain(mesh.twin, mesh.vector * [-1, 1], 60.0, 60.0)  # clockwise
+    assert not is_certain(mesh.twin, mesh.vector * [3, 1], 180.0, 60.0)  # stretched, no longer Delaunay
+
+
+def test_mesh__does_not_depend_on_the_order_and_the_images_of_the_triangles():
+    """Only on the triangulation: the same arrays from shuffled, turned and shifted triangles."""
+    size, rng = (40, 50), np.random.default_rng(3)
+    mesh = triangulate(random_points(3, 30, size), size)
+    end = mesh.points[mesh.origin] + mesh.vector
+    lies = np.stack([mesh.points[mesh.triangles[:, 0]], end[::3], end[1::3] + (end[::3] - mesh.points[mesh.end[::3]])])
+    away = np.rint((lies - mesh.points[mesh.triangles.T]) / size[::-1]).astype(int)
+    images = image(*np.moveaxis(away + rng.integers(-5, 5, size=(60, 2)), -1, 0)).T
+    order, turn = rng.permutation(60), rng.integers(3, size=60)
+    turned = (np.arange(3) + turn[:, None]) % 3
+    corner, images = (np.take_along_axis(a, turned, axis=1)[order] for a in (mesh.triangles, images))
+    again = half_edges(mesh.points, corner, images, 50.0, 40.0)
+    for name, array in zip(("origin", "twin", "vector", "coordination", "on_hull"), again, strict=True):
+        np.testing.assert_array_equal(getattr(mesh, name), array, err_msg=name)
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9))
+def test_image__is_one_number_for_two(i, j):
+    assert periods(image(i, j)) == (i, j)
+    assert image(i, j) < image(i + 1, -j)
+    assert image(i, j) < image(i, j + 1)
+    assert image(i, j) - image(3, -7) == image(i - 3, j + 7)
 
 
 # Ties

@@ -6,28 +6,86 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylattice import testing
-from skylattice.kernels.regions import count_preimages, depth, label_regions, shapes
+from skylattice.kernels.phase import phase
+from skylattice.kernels.regions import (
+    BEGIN,
+    END,
+    OFFSET_X,
+    OFFSET_Y,
+    REGION,
+    RUN_COLUMNS,
+    Y,
+    count_preimages,
+    depth,
+    label_regions,
+    region_at,
+    scan,
+    shapes,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def label(mask):
-    """Labels, unwrapped offsets and percolation flags of a mask."""
-    mask = np.asarray(mask, dtype=bool)
-    labels = np.empty(mask.shape, dtype=np.int32)
-    offset_y, offset_x = np.empty_like(labels), np.empty_like(labels)
-    return labels, offset_y, offset_x, label_regions(mask, labels, offset_y, offset_x)
+def runs(group):
+    """Runs of the regions of a map, where those of each row start, and percolation flags."""
+    group = np.asarray(group, dtype=np.int32)
+    run, row = np.empty((group.size, RUN_COLUMNS), dtype=np.int32), np.empty(len(group) + 1, dtype=np.int32)
+    percolates = label_regions(group, run, row)
+    return run[: row[-1]], row, percolates
+
+
+def label(group):
+    """Labels, unwrapped offsets and percolation flags of a map, site by site."""
+    run, _, percolates = runs(group)
+    labels, offset_y, offset_x = (np.zeros(np.shape(group), dtype=int) for _ in range(3))
+    for r in run:
+        sites = r[Y], slice(r[BEGIN], r[END])
+        labels[sites], offset_y[sites] = r[REGION], r[OFFSET_Y]
+        offset_x[sites] = r[OFFSET_X] + np.arange(r[END] - r[BEGIN])
+    return labels, offset_y, offset_x, percolates
+
+
+def flooded(group):
+    """The same by flooding each region from its first site, site by site."""
+    ny, nx = group.shape
+    labels, offset = np.zeros((ny, nx), dtype=int), np.zeros((ny, nx, 2), dtype=int)
+    percolates = []
+    for first in np.argwhere(group):
+        if labels[tuple(first)]:
+            continue
+        percolates.append(False)
+        labels[tuple(first)], queue = len(percolates), [tuple(first)]
+        for site in queue:
+            for step in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+                other = (site[0] + step[0]) % ny, (site[1] + step[1]) % nx
+                to = offset[site] + step
+                if group[other] == group[site] and not labels[other]:
+                    labels[other], offset[other] = len(percolates), to
+                    queue.append(other)
+                elif group[other] == group[site]:
+                    percolates[-1] |= bool((offset[other] != to).any())
+    return labels, offset[..., 0], offset[..., 1], np.array(percolates, dtype=bool)
+
+
+def shapes_of(group):
+    """Elongation and spread of the regions of a map."""
+    run, _, percolates = runs(group)
+    return shapes(run, len(run), len(percolates))[1:]
+
+
+def depths(spin, background):
+    """Depth of each site."""
+    return np.array([[depth(s, background) for s in line] for line in spin])
 
 
 def preimages(spin, background):
-    """Depth, sites and signs of the triangles that point against the background."""
+    """Sites and signs of the triangles that point against the background."""
     spin = np.asarray(spin, dtype=np.float64)
-    against = np.empty(spin.shape[:2])
-    depth(spin, background, against)
-    site = np.empty(2 * against.size, dtype=np.int32)
-    sign = np.empty_like(site)
-    n = count_preimages(spin, against, background, site, sign)
-    return against, site[:n], sign[:n]
+    code = np.empty(spin.shape[:2], dtype=np.uint8)
+    assert scan(spin, background, code)
+    site, sign = np.empty((2, 2 * code.size), dtype=np.int32)
+    n = count_preimages(spin, background, code, site, sign)
+    return site[:n], sign[:n]
 
 
 def berg_luescher(spin):
@@ -47,19 +105,50 @@ def berg_luescher(spin):
 )
 def test_preimages__sum_to_the_berg_luescher_charge(seed, ny, nx, background):
     spin = testing.random_spins((ny, nx), seed)
-    _, _, sign = preimages(spin, background)
+    _, sign = preimages(spin, background)
     np.testing.assert_allclose(sign.sum(), berg_luescher(spin), atol=1e-9)
 
 
 @given(SEEDS)
 def test_preimages__lie_in_reversed_regions(seed):
-    against, site, _ = preimages(testing.random_spins((12, 9), seed), 1)
-    assert (against.ravel()[site] > 0).all()
+    spin = testing.random_spins((12, 9), seed)
+    site, _ = preimages(spin, 1)
+    assert (depths(spin, 1).ravel()[site] > 0).all()
+
+
+@given(SEEDS, st.integers(1, 14), st.integers(1, 14), st.sampled_from([1, -1]), st.floats(0, 1))
+def test_preimages__are_those_of_every_triangle_looked_at(seed, ny, nx, background, turned):
+    """Beside all triangles, by the weights that combine their corners to p; textures from rough to all but uniform."""
+    spin = testing.random_spins((ny, nx), seed) + 10 * turned * np.array([1e-4, 0, background])
+    spin /= np.linalg.norm(spin, axis=-1, keepdims=True)
+    p = np.array([1.1315e-4, 4.913e-5, -background])
+    expected = []
+    for y, x in np.ndindex(ny, nx):
+        up, right = (y + 1) % ny, (x + 1) % nx
+        for corners in (((y, x), (y, right), (up, right)), ((y, x), (up, right), (up, x))):
+            matrix = np.array([spin[c] for c in corners]).T
+            if abs(np.linalg.det(matrix)) > 1e-9 and (np.linalg.solve(matrix, p) > 0).all():
+                deepest = max(corners, key=lambda c: spin[c] @ p)
+                expected.append((deepest[0] * nx + deepest[1], np.sign(np.linalg.det(matrix))))
+    assert sorted(zip(*preimages(spin, background), strict=True)) == sorted(expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scan__finds_what_is_not_finite(dtype, value):
+    spin = testing.random_spins((6, 7), 0).astype(dtype)
+    code = np.empty((6, 7), dtype=np.uint8)
+    assert scan(spin, 1.0, code)
+    for place in ((0, 0, 2), (5, 6, 0), (3, 2, 1)):
+        broken = spin.copy()
+        broken[place] = value
+        assert not scan(broken, 1.0, code)
+        assert np.isinf(value) or phase(broken, 1.0) == -1  # inf - inf makes numpy warn
 
 
 @pytest.mark.parametrize(("k", "charge"), [(0, -22), (1, 0), (2, 72), (3, -17), (4, -139)])
 def test_preimages__give_the_reference_charges_of_rough_states(k, charge):
-    _, _, sign = preimages(testing.random_spins((200, 200), seed=k), 1)
+    _, sign = preimages(testing.random_spins((200, 200), seed=k), 1)
     assert sign.sum() == charge
 
 
@@ -67,7 +156,7 @@ def test_preimages__give_the_reference_charges_of_rough_states(k, charge):
 @pytest.mark.parametrize("polarity", [1, -1])
 def test_preimages__count_the_vorticity_of_a_planted_texture(vorticity, polarity):
     ds = testing.planted_skyrmions([(0.0, 0.0)], radius=8, size=(40, 44), vorticity=vorticity, polarity=-polarity)
-    _, _, sign = preimages(ds.spin.values[0, 0, 0], polarity)
+    _, sign = preimages(ds.spin.values[0, 0, 0], polarity)
     assert sign.sum() == -vorticity * polarity
 
 
@@ -79,7 +168,27 @@ def test_regions__wrap_around_the_torus():
     assert labels.max() == 2
     assert not percolates.any()
     assert np.ptp(offset_y[labels == 1]) == np.ptp(offset_x[labels == 1]) == 1
-    np.testing.assert_allclose(shapes(labels, offset_y, offset_x, 2)[0], [1, 2])
+    np.testing.assert_allclose(shapes_of(mask)[0], [1, 2])
+
+
+@given(SEEDS, st.integers(1, 12), st.integers(1, 12), st.integers(1, 3), st.floats(0.2, 1))
+def test_regions__are_those_of_a_flood(seed, ny, nx, groups, density):
+    rng = np.random.default_rng(seed)
+    group = rng.integers(1, groups + 1, size=(ny, nx)) * (rng.random((ny, nx)) < density)
+    labels, *offsets, percolates = label(group)
+    expected_labels, *expected_offsets, expected_percolates = flooded(group)
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_array_equal(percolates, expected_percolates)
+    unwrapped = (labels > 0) & ~np.concatenate([[False], percolates])[labels]
+    for offset, expected in zip(offsets, expected_offsets, strict=True):
+        np.testing.assert_array_equal(offset[unwrapped], expected[unwrapped])
+
+
+def test_region__of_each_site():
+    group = np.random.default_rng(0).random((9, 11)) < 0.5
+    run, row, _ = runs(group)
+    found = [[region_at(run, row, y, x) for x in range(11)] for y in range(9)]
+    np.testing.assert_array_equal(found, label(group)[0])
 
 
 def test_regions__do_not_connect_diagonally():
@@ -106,8 +215,8 @@ def test_regions__do_not_depend_on_the_origin(seed, dy, dx):
     mask = np.random.default_rng(seed).random((9, 11)) < 0.5
 
     def summary(mask):
-        labels, offset_y, offset_x, percolates = label(mask)
-        ratio = np.where(percolates, 0, shapes(labels, offset_y, offset_x, len(percolates))[0])
+        labels, _, _, percolates = label(mask)
+        ratio = np.where(percolates, 0, shapes_of(mask)[0])
         return sorted(zip(np.bincount(labels.ravel())[1:], percolates, ratio.round(9), strict=True))
 
     assert summary(mask) == summary(np.roll(mask, (dy, dx), axis=(0, 1)))
@@ -116,15 +225,13 @@ def test_regions__do_not_depend_on_the_origin(seed, dy, dx):
 @pytest.mark.parametrize("k", [1.0, 1.5, 2.0, 3.0])
 def test_shapes__of_ellipses(k):
     y, x = np.mgrid[:60, :60] - 30
-    labels, offset_y, offset_x, _ = label((x / k) ** 2 + y**2 < 90)
-    elongation, spread = shapes(labels, offset_y, offset_x, 1)
+    elongation, spread = shapes_of((x / k) ** 2 + y**2 < 90)
     np.testing.assert_allclose(elongation, k, rtol=0.04)
     np.testing.assert_allclose(spread, (k + 1 / k) / 2, rtol=0.03)
 
 
 def test_shapes__of_a_ring_are_round_but_spread():
     y, x = np.mgrid[:60, :60] - 30
-    labels, offset_y, offset_x, _ = label(abs(np.hypot(x, y) - 15) < 3)
-    elongation, spread = shapes(labels, offset_y, offset_x, 1)
+    elongation, spread = shapes_of(abs(np.hypot(x, y) - 15) < 3)
     np.testing.assert_allclose(elongation, 1, rtol=0.01)
     assert spread > 2
