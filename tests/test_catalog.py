@@ -222,7 +222,7 @@ def test_entry__outside_the_roots_is_not_opened(tmp_path, store, url):
     folder = tmp_path / "catalogs"
     folder.mkdir()
     (folder / "link.zarr").symlink_to(store)
-    url = "{{ CATALOG_DIR }}/link.zarr" if url == "link" else url.format(store)
+    url = "{{ CATALOG_DIR }}/link.zarr" if url == "link.zarr" else url.format(outside=store)
     (folder / "c.yaml").write_text(f"sources: {{a: {{driver: zarr, args: {{urlpath: '{url}'}}}}}}")
     with pytest.raises(FormatError, match="found one outside"):
         open_catalog(folder / "c.yaml")["a"].open()

@@ -22,13 +22,13 @@ def test_skyrmion_lattice__equals_the_single_analyses():
 
 
 def test_skyrmion_lattice__triangulates_once(monkeypatch):
-    import scipy.spatial
+    from skylattice.defects import triangulate
 
-    calls, original = [], scipy.spatial.Delaunay
-    monkeypatch.setattr(scipy.spatial, "Delaunay", lambda *points: calls.append(1) or original(*points))
+    meshes, original = [], triangulate.Mesh
+    monkeypatch.setattr(triangulate, "Mesh", lambda *parts, **named: meshes.append(1) or original(*parts, **named))
     ds = testing.hexagonal_ensemble()
     skyrmion_lattice(*found(ds))
-    assert len(calls) == ds.sizes["realization"]
+    assert len(meshes) == ds.sizes["realization"]
 
 
 def test_skyrmion_lattice__lazy_equals_eager():

@@ -270,6 +270,6 @@ def test_spec__rejects_a_foreign_config(change, message):
 
 @pytest.mark.parametrize("preset", ["periodic", "thesis"])
 def test_spec__bounds_the_weights_from_below(preset):
-    model = build(preset, size=40, widths=(8, 16), blocks=(1, 2), **({"latent": 12} if preset == "thesis" else {}))
+    model = build(preset, size=40, widths=(16, 32), blocks=(1, 2), **({"latent": 12} if preset == "thesis" else {}))
     actual = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert 0.4 * actual < model.spec.weights_at_least <= actual
