@@ -7,6 +7,7 @@ from skylattice import testing
 from skylattice.latent.correlations import correlation
 from skylattice.latent.generate import generate
 from skylattice.latent.prior import LatentSet, fit_prior
+from skylattice.latent.recipe import Recipe
 from skylattice.latent.relax import quench, quench_schedule
 from skylattice.simulation.schedule import Schedule
 from skylattice.study.quality import nearest_distance
@@ -33,7 +34,7 @@ def latents(model):
 
 @pytest.mark.parametrize("relax", [False, True], ids=["raw", "relaxed"])
 def test_generate(benchmark, latents, model, relax):
-    ds = benchmark.pedantic(generate, (latents, model, N), {"relax": relax}, rounds=3, iterations=1, warmup_rounds=1)
+    ds = benchmark.pedantic(generate, (latents, model, N, Recipe(relax=relax)), rounds=3, iterations=1, warmup_rounds=1)
     benchmark.extra_info["lattices_per_call"] = N
     np.testing.assert_allclose(np.linalg.norm(ds.spin, axis=-1), 1, atol=1e-3)
 
