@@ -20,8 +20,11 @@ from skylattice.testing import raise_if_computes
 
 SHIPPED = open_catalog()
 
-#: 500 bytes of references to references: nine to the power of nine entries.
-BOMB = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}]}}\n" for i in range(1, 10))
+#: 600 bytes of references to references: an argument of nine to the power of ten texts.
+BOMB = "a0: &a0 [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10)
+)
+BOMB += "sources: {s: {driver: zarr, args: {urlpath: *a9}}}\n"
 
 
 @pytest.fixture
