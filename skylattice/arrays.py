@@ -106,8 +106,8 @@ def from_angles(
     Parameters
     ----------
     theta, phi
-        Angles to the z axis and, in the plane, to the x axis, in rad; shape ``(..., y, x)``, or ``(..., y·x)`` with
-        ``size``.
+        Angles to the z axis, 0 to π, and, in the plane, to the x axis, in rad; shape ``(..., y, x)``, or
+        ``(..., y·x)`` with ``size``.
     D, B, T, hamiltonian, boundary, size
         As :func:`from_arrays`.
     dims
@@ -120,7 +120,7 @@ def from_angles(
     Raises
     ------
     SchemaError
-        If the shapes differ, or as :func:`from_arrays`.
+        If the shapes differ, ``theta`` is out of range (degrees?), or as :func:`from_arrays`.
 
     Examples
     --------
@@ -131,6 +131,10 @@ def from_angles(
     (polar, named), (azimuth, _) = as_array(theta, "theta"), as_array(phi, "phi")
     if polar.shape != azimuth.shape:
         raise SchemaError(f"angles: expected theta and phi of one shape, found {polar.shape} and {azimuth.shape}.")
+    if hasattr(polar, "__dask_graph__"):
+        polar = polar.map_blocks(_checked_polar, dtype=polar.dtype, meta=np.empty((0,) * polar.ndim, polar.dtype))
+    else:
+        polar = _checked_polar(polar)
     axes: Axes | None = named if dims is None else tuple(dims)
     if axes is None:
         site = SITE_DIMS if size is None or polar.shape[-2:] == shape_of(size) else (SITE,)
@@ -238,6 +242,17 @@ def _dataset(
     return spin_dataset((*dims, *SPIN_DIMS), _checked(array, normalise), everything, hamiltonian, boundary=boundary)
 
 
+def _checked_polar(theta: np.ndarray) -> np.ndarray:
+    """Angles to +z, which degrees mostly are not."""
+    slack = 1e-3
+    if (theta < -slack).any() or (theta > np.pi + slack).any():
+        raise SchemaError(
+            f"theta: expected angles to the z axis from 0 to π rad, found {np.nanmin(theta):.6g} to "
+            f"{np.nanmax(theta):.6g}. Convert degrees with numpy.deg2rad."
+        )
+    return theta
+
+
 def _checked(array: Any, normalise: bool) -> Any:
     """The array, its lattices checked or normalised; a lazy one when it is computed."""
     if not hasattr(array, "__dask_graph__"):
@@ -260,7 +275,11 @@ def unit_spins(spin: np.ndarray, *, normalise: bool, where: str) -> np.ndarray:
         Naming ``where`` and the worst spin, if one is not finite or has another length, or is zero.
     """
     if normalise:
-        length = np.sqrt(np.einsum("...c,...c->...", spin, spin, dtype=np.float64))[..., None]
-        spin = (spin / np.where(length == 0, 1.0, length)).astype(spin.dtype)  # a zero has no direction: refused below
+        # Scaled before they are squared, so that no length over- or underflows. 0 and inf have no direction: they stay
+        # as they are, and are refused below.
+        scale = np.abs(spin).max(axis=-1, keepdims=True).astype(np.float64)
+        scaled = spin / np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
+        length = np.sqrt(np.einsum("...c,...c->...", scaled, scaled))[..., None]
+        spin = (scaled / np.where((length > 0) & np.isfinite(length), length, 1.0)).astype(spin.dtype)
     check_values(spin, where=where)
     return spin

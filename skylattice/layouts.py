@@ -187,8 +187,8 @@ def _along_named(name: str, value: Any, sizes: dict[str, int]) -> Any:
             return value.variable if value.dims else value.item()
         value = value.values
     values = np.asarray(value, float)
-    if not values.ndim:
-        return (name, values[None]) if sizes.get(name) == 1 else float(values)
+    if not values.ndim and sizes.get(name, 1) == 1:
+        return (name, values[None]) if name in sizes else float(values)
     matching = [dim for dim, n in sizes.items() if values.shape == (n,)]
     if name in matching or len(matching) == 1:
         return (name if name in matching else matching[0], values)

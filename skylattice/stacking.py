@@ -61,8 +61,8 @@ def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
     Parameters
     ----------
     ds
-        Anything along the ``sample`` of :func:`stack`, or of :func:`skylattice.from_arrays`, which has D, B and
-        realization as coordinates: spins, observables, latent vectors.
+        Anything along the ``sample`` of :func:`stack`, or of any ``sample`` with D and B as coordinates, such as
+        that of :func:`skylattice.from_arrays` or of generated lattices: spins, observables, latent vectors.
     like
         The dataset that was stacked. Grid points that lost all their lattices come back, and dims keep their order.
 
@@ -85,6 +85,7 @@ def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
     """
     index = ds.indexes.get(SAMPLE)
     if not isinstance(index, pd.MultiIndex):
+        ds = _numbered(ds)
         along: list[Any] = [dim for dim in GRID_DIMS if dim in ds.coords and ds[dim].dims == (SAMPLE,)]
         ds = ds.drop_vars(SAMPLE, errors="ignore").set_index(sample=along) if along else ds
     levels = list(getattr(ds.indexes.get(SAMPLE), "names", []))
@@ -98,6 +99,17 @@ def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:
     if like is not None:
         grid = grid.reindex({dim: like[dim] for dim in levels if dim in like.coords}, fill_value=fill)
     return grid.transpose(*levels, ...)
+
+
+def _numbered(ds: xr.Dataset) -> xr.Dataset:
+    """With realization numbers for the samples of each (D, B), unless those that are there tell them apart."""
+    along = [dim for dim in GRID_DIMS if dim in ds.coords and ds[dim].dims == (SAMPLE,)]
+    if not {"D", "B"} <= {*along}:
+        return ds
+    points = pd.DataFrame({dim: ds[dim].values for dim in along})
+    if not points.duplicated().any():
+        return ds
+    return ds.assign_coords(realization=(SAMPLE, points.groupby(["D", "B"]).cumcount().to_numpy()))
 
 
 def empty_value(name: str, dtype: np.dtype) -> Any:

@@ -242,3 +242,32 @@ def test_dims__name_any_order_of_axes(leading, ny, nx, order):
             np.testing.assert_array_equal(found.spin, expected)
         else:
             np.testing.assert_array_equal(found.spin.values.reshape(expected.shape), expected)
+
+
+def test_holes__stay_holes_in_a_store(tmp_path):
+    spin = spins(3)
+    spin[1] = np.nan
+    stored = import_datasets([from_arrays(spin, D=0.5, B=0.1)], tmp_path / "holes.zarr", progress=False)
+    assert stored.status.values.ravel().tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_normalise__keeps_directions_of_any_length(scale):
+    np.testing.assert_allclose(from_arrays(scale * spins(2), normalise=True).spin, spins(2), atol=1e-14)
+
+
+@pytest.mark.parametrize("bad", [np.inf, 0.0])
+def test_normalise__makes_no_hole_of_what_has_no_direction(bad):
+    with pytest.raises(SchemaError, match="expected unit spins"):
+        from_arrays(np.full((*SIZE, 3), bad), normalise=True)
+
+
+@pytest.mark.parametrize("of", [np.asarray, da.from_array], ids=["numpy", "dask"])
+def test_angles__in_degrees_are_refused(of):
+    with pytest.raises(SchemaError, match="deg2rad"):
+        from_angles(of(np.full(SIZE, 90.0)), np.zeros(SIZE)).load()
+
+
+def test_names__of_a_dim_want_a_value_for_each_index():
+    with pytest.raises(SchemaError, match="D: expected"):
+        from_arrays(spins(2, 3), D=0.5, dims=("D", "run", "y", "x", "component"))

@@ -107,6 +107,18 @@ def test_unstack__after_a_file_finds_the_grid_in_the_coordinates(grid):
         stored.drop_vars(["D", "B", "realization"]).sky.unstack()
 
 
+@pytest.mark.parametrize("numbers", [None, 0])
+def test_unstack__numbers_the_lattices_of_a_point_where_nothing_else_does(grid, numbers):
+    flat = grid.sky.stack().reset_index("sample").drop_vars("realization")
+    if numbers is not None:
+        flat = flat.assign_coords(realization=("sample", np.full(flat.sizes["sample"], numbers)))
+    back = flat.sky.unstack()
+    assert int((back.status == 1).sum()) == flat.sizes["sample"]
+    last = flat.isel(sample=-1)
+    found = back.spin.sel(D=last.D.item(), B=last.B.item()).values
+    assert (found == last.spin.values).all(axis=(-3, -2, -1)).any()
+
+
 def test_unstack__lazy_equals_eager(grid):
     flat = grid.assign(spin=grid.spin.chunk(D=1, B=1)).sky.stack()
     with testing.raise_if_computes():

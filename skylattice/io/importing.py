@@ -39,7 +39,8 @@ def import_datasets(
         Each with ``spin`` (D, B, realization, y, x, component) or other dims in place of the first three, the
         coordinates D, B and T, and the Hamiltonian in its attributes unless it is not known, as
         :func:`skylattice.from_arrays` and ``xr.open_dataset(path, engine="uppasd")`` give. Lazy spins are read one
-        point at a time. Holes are left out.
+        point at a time. Lattices
+        that are not done by their ``status`` are left out; those that are NaN stay holes.
     store
         Folder of the store; created unless it is there, else extended.
     keep_bits
@@ -134,7 +135,8 @@ def _write(store: str | os.PathLike[str], point: Point, parts: list[xr.DataArray
     D, B = point
     spin = np.concatenate([part.transpose("sample", "y", "x", "component").values for part in parts])
     try:
-        write_point(store, D=D, B=B, spin=spin, realizations=range(first, first + len(spin)))
+        status = np.where(np.isnan(spin).all(axis=(1, 2, 3)), STATUS["empty"], STATUS["done"]).tolist()
+        write_point(store, D=D, B=B, spin=spin, status=status, realizations=range(first, first + len(spin)))
     except SkylatticeError as error:
         error.add_note(f"while importing D={D:g}, B={B:g}")
         raise

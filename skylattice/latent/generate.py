@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from skylattice.arrays import lattices, spin_dataset
+from skylattice.arrays import lattices, spin_dataset, unit_spins
 from skylattice.defects.classify import defects
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError, SchemaError, StoreError
@@ -123,6 +123,8 @@ def generate(
     wanted = (np.full(n, recipe.D), np.full(n, recipe.B)) if told else (latents.D[drawn], latents.B[drawn])
     z, d, b = _DRAW[recipe.method](latents, wanted, rng, recipe)
     spin = decode(network, z, np.stack([d, b], axis=-1), latents.size)
+    # Networks bound the length that they divide by: where an output is nearly 0, the spin is shorter than 1.
+    spin = unit_spins(spin, normalise=True, where="generated spin")
     if recipe.method in ("thesis", "prior"):
         d, b = _read_parameters(latents, network, spin)
     target = hamiltonian or network.spec.hamiltonian
