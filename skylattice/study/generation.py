@@ -52,7 +52,7 @@ def thesis_experiment(ensemble: Ensemble, record: Record, model: VAE, n: int, *,
         return numbers.assign(z=ds["z"]).drop_vars("component", errors="ignore")
 
     key = cache_key(_VERSION, _identity(ensemble, record), n, seed)
-    known = cached(ensemble.store, f"generation/{record.name}-thesis", key, compute)
+    known = cached(ensemble.store, f"generation/{record.name}-thesis-{n}", key, compute)
     z = known["z"].values
     scores = record.pca().transform(z)
     averaged = record.pca(averaged=True).transform(torus_average(z, record.spec, record.size))
@@ -73,7 +73,7 @@ def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int
         return _to_dataset(dict(_rows(ensemble, record, model, n, seed)))
 
     key = cache_key(_VERSION, _identity(ensemble, record), n, seed)
-    return _to_frame(cached(ensemble.store, f"generation/{record.name}-quality", key, compute))
+    return _to_frame(cached(ensemble.store, f"generation/{record.name}-quality-{n}", key, compute))
 
 
 def _identity(ensemble: Ensemble, record: Record) -> tuple[Any, ...]:

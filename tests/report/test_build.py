@@ -85,6 +85,19 @@ def test_report__again_computes_nothing_anew(store, models, page, tmp_path, monk
         pd.testing.assert_frame_equal(first, second)
 
 
+def test_experiment__of_another_number_of_lattices_leaves_the_first(store, models, monkeypatch):
+    """A quick look with a few lattices must not replace the hundreds that a report has kept."""
+    from skylattice.study import generation
+    from skylattice.vae import load
+
+    ensemble = open_lattices(store)
+    record, network = evaluate_model(ensemble, models[0]), load(models[0])
+    kept = generation.thesis_experiment(ensemble, record, network, 4)
+    generation.thesis_experiment(ensemble, record, network, 2)
+    monkeypatch.setattr(generation, "_generate", lambda *args: pytest.fail("drawn again"))
+    pd.testing.assert_frame_equal(generation.thesis_experiment(ensemble, record, network, 4), kept)
+
+
 def test_report__names_a_model_that_is_not_there(store, tmp_path):
     text = build_report(run_study(store, [tmp_path / "gone"], **QUICK), tmp_path / "r.html").read_text()
     assert "Model gone" in text
