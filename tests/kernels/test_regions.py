@@ -195,8 +195,12 @@ def test_regions__do_not_connect_diagonally():
     assert label(np.eye(5, dtype=bool))[0].max() == 5
 
 
+#: A ring with a tail that meets the region's first site only across the border.
+TAILED = (np.arange(5)[:, None] == 2) | ((np.arange(6) == 3) & (np.arange(5)[:, None] != 1))
+
+
 @pytest.mark.parametrize(
-    "mask", [np.ones((4, 5)), np.arange(5)[:, None] == np.full(6, 2), np.arange(6) == np.full((5, 1), 2)]
+    "mask", [np.ones((4, 5)), np.arange(5)[:, None] == np.full(6, 2), np.arange(6) == np.full((5, 1), 2), TAILED]
 )
 def test_regions__that_close_around_the_torus_percolate(mask):
     assert label(mask)[3].tolist() == [True]
