@@ -17,7 +17,10 @@ from skylattice import testing
 from skylattice.data import open_example
 from skylattice.defects.classify import defects, find_defects
 from skylattice.defects.detect import _detect, skyrmions
-from skylattice.defects.triangulate import triangulate
+from skylattice.defects.grains import grains_of_mesh
+from skylattice.defects.triangulate import _by_qhull, triangulate
+from skylattice.kernels.phase import phase
+from skylattice.schema import PHASE
 
 N, LATTICES, SCALED = 200, 16, 5000
 
@@ -69,6 +72,53 @@ def test_defects_of_a_lattice(rate, benchmark, lattices):
         assert sorted(run().coordination[0, 0, k].dropna("skyrmion")) == expected
     slow = median_rate(lambda: plain_coordination(plain_centres(spin.values[0, 0, 1])), rounds=3)
     benchmark.extra_info |= {"baseline": "scipy.ndimage and 3 × 3 tiles", "ratio": fast / slow}
+
+
+@pytest.fixture(scope="module")
+def meshed(lattices):
+    """One lattice's spins, and centres and mesh of its skyrmions."""
+    spin = lattices.spin.values[0, 0, 0]
+    found = _detect(spin, np.float64(lattices.B.item()), by_charge=True)
+    points = np.column_stack([found["skyrmion_x"], found["skyrmion_y"]])
+    return spin, points, triangulate(points, (N, N))
+
+
+def test_triangulation_of_a_lattice(rate, benchmark, meshed):
+    """Target: .3 ms, beside Qhull with ghosts; the same mesh, bit for bit."""
+    _, points, mesh = meshed
+    fast = rate(lambda: triangulate(points, (N, N)), operations=1, unit="lattices/s", rounds=200)
+    expected = _by_qhull(points, (N, N), "periodic")
+    np.testing.assert_array_equal(mesh.origin, expected.origin)
+    np.testing.assert_array_equal(mesh.vector, expected.vector)
+    slow = median_rate(lambda: _by_qhull(points, (N, N), "periodic"), rounds=50)
+    benchmark.extra_info |= {"baseline": "Qhull with ghosts", "ratio": fast / slow}
+
+
+def test_detection_in_a_lattice(rate, benchmark, lattices, meshed):
+    """Target: .35 ms, beside scipy.ndimage."""
+    spin, points, _ = meshed
+    field = np.float64(lattices.B.item())
+    fast = rate(lambda: _detect(spin, field, by_charge=True), operations=1, unit="lattices/s", rounds=200)
+    plain = plain_centres(spin)
+    apart = abs(points[:, None] - plain)
+    assert (np.minimum(apart, N - apart).max(axis=-1).min(axis=1) < 1).all()
+    slow = median_rate(lambda: plain_centres(spin), rounds=5)
+    benchmark.extra_info |= {"baseline": "scipy.ndimage", "ratio": fast / slow}
+
+
+def test_phase_of_a_lattice(rate, lattices, meshed):
+    """Target: .2 ms."""
+    spin, _, _ = meshed
+    rate(lambda: phase(spin, lattices.B.item()), operations=1, unit="lattices/s", rounds=200)
+    assert phase(spin, lattices.B.item()) == PHASE["skyrmion"]
+
+
+def test_grains_of_a_lattice(rate, meshed):
+    """Target: .2 ms for the boundaries."""
+    _, points, mesh = meshed
+    found = find_defects(mesh)
+    rate(lambda: grains_of_mesh(mesh, found), operations=1, unit="lattices/s", rounds=200)
+    assert grains_of_mesh(mesh, found)["grain_size"].sum() == len(points)
 
 
 @pytest.fixture(scope="module")

@@ -103,11 +103,15 @@ def circuits(origin, twin, vector, group, n_groups):
         Points inside minus those of the perfect lattice; NaN where the circuit does not close.
     """
     n = len(group)
-    start = np.zeros(n + 1, dtype=np.int64)
+    start = np.zeros(n + 2, dtype=np.int64)  # of each point's half-edges in by_origin, one place further until filled
     for h in range(len(origin)):
+        start[origin[h] + 2] += 1
+    for i in range(n):
+        start[i + 2] += start[i + 1]
+    by_origin = np.empty(len(origin), dtype=np.int64)
+    for h in range(len(origin)):
+        by_origin[start[origin[h] + 1]] = h
         start[origin[h] + 1] += 1
-    start = np.cumsum(start)
-    by_origin = np.argsort(origin, kind="mergesort")
     burgers, excess = np.full((n_groups, 2), np.nan), np.full(n_groups, np.nan)
     inside = np.zeros(len(origin) // 3, dtype=np.bool_)
     for k in range(1, n_groups + 1):

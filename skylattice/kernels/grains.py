@@ -56,11 +56,17 @@ def grow_grains(origin, end, twin, psi6, tolerance, min_size):
                 changed = True
     _absorb_small(origin, end, parent, size, mean, min_size)
 
-    roots = np.array([i for i in range(n) if parent[i] == i])
-    rank = np.argsort(-size[roots], kind="mergesort")
     number = np.zeros(n, dtype=np.int32)
-    for k in range(len(roots)):
-        number[roots[rank[k]]] = k + 1
+    n_grains = 0
+    while True:
+        largest = -1
+        for i in range(n):
+            if parent[i] == i and number[i] == 0 and (largest < 0 or size[i] > size[largest]):
+                largest = i
+        if largest < 0:
+            break
+        n_grains += 1
+        number[largest] = n_grains
     label = np.empty(n, dtype=np.int32)
     for i in range(n):
         label[i] = number[root(parent, i)]
