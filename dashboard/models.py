@@ -25,6 +25,7 @@ from skylattice.latent.generate import save_generated as save_lattices
 from skylattice.latent.pca import PCA, fit_pca
 from skylattice.latent.recipe import Recipe
 from skylattice.schema import GRID_DIMS, STATUS
+from skylattice.stacking import flat, per_lattice
 from skylattice.study.analysis import analyse_store
 from skylattice.study.evaluation import (
     Record,
@@ -235,13 +236,13 @@ def _pca(_mu: np.ndarray, _along: np.ndarray | None, key: str, name: str, versio
 def components(key: str, name: str) -> tuple[PCA, np.ndarray, xr.Dataset]:
     """The PCA of an ensemble's latent vectors, the vectors (n, latent), and the lattices' scalars along ``sample``."""
     vectors = latents(key, name)
-    state = services.scalars(key).stack(sample=GRID_DIMS)
-    mu = vectors["mu"].stack(sample=GRID_DIMS).transpose("sample", "latent")
-    usable = (state["status"].values == STATUS["done"]) & np.isfinite(mu.values).all(axis=1)
-    state, mu = state.isel(sample=usable), mu.isel(sample=usable)
+    state = services.scalars(key)
+    mu = per_lattice(vectors["mu"], state["status"])
+    usable = np.flatnonzero((per_lattice(state["status"], state["status"]) == STATUS["done"]) & np.isfinite(mu).all(1))
+    state, mu = flat(state).isel(sample=usable), mu[usable]
     along = state["topological_charge"].values if "topological_charge" in state else None
-    version = hash((mu.values.tobytes(), None if along is None else along.tobytes()))
-    return _pca(mu.values, along, key, name, version), mu.values, state
+    version = hash((mu.tobytes(), None if along is None else along.tobytes()))
+    return _pca(mu, along, key, name, version), mu, state
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -266,16 +267,9 @@ def generate(key: str, name: str, n: int, recipe: Recipe, advance: Any = None) -
     The seed of each is that of the recipe plus its number, so that a batch is what its lattices are one by one.
     """
     ds = services.ensemble(key)
-    done = (services.status(key) == STATUS["done"]).stack(sample=GRID_DIMS)
-    flat = ds[["spin"]].stack(sample=GRID_DIMS).isel(sample=done.values)
-    vectors = latents(key, name).stack(sample=GRID_DIMS).isel(sample=done.values)
-    counts = services.scalars(key).stack(sample=GRID_DIMS).isel(sample=done.values)
-    known = {"mu": vectors["mu"], "log_var": vectors["log_var"]}
-    if "n_defects" in counts:
-        known["n_defects"] = counts["n_defects"]
-    flat = flat.reset_index("sample").assign({k: v.reset_index("sample") for k, v in known.items()})
-    flat.attrs = ds.attrs
-    known_set = latent_set(flat, available()[name])
+    counts = services.scalars(key)
+    known = latents(key, name).assign({k: counts[k] for k in ("n_defects",) if k in counts})
+    known_set = latent_set(ds.assign(known.data_vars), available()[name])
     parts = []
     for k in range(n):
         with _lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,61 @@ def stack(ds: xr.Dataset, *, spin: str = "spin") -> xr.Dataset:
         leading = [dim for dim in GRID_DIMS if dim in ds.coords] or ["realization"]
         ds = ds.expand_dims(leading)
     if leading != [SAMPLE]:
-        unlabelled = {dim: np.arange(ds.sizes[dim]) for dim in leading if dim not in ds.coords}
-        ds = ds.assign_coords(unlabelled).stack({SAMPLE: leading}).transpose(SAMPLE, ...)
+        ds = flat(ds, leading)
     if "status" in ds.variables and SAMPLE in ds["status"].dims:
         ds = ds.isel({SAMPLE: np.flatnonzero(ds["status"].values == STATUS["done"])})
     return ds
+
+
+def flat(ds: xr.Dataset, dims: Sequence[Hashable] = GRID_DIMS) -> xr.Dataset:
+    """Everything per lattice along ``sample``, holes included, in the order of ``dims``; lazy if ``ds`` is lazy.
+
+    Examples
+    --------
+    >>> from skylattice import testing
+    >>> flat(testing.random(4, realizations=3)[["spin"]]).sizes["sample"]
+    3
+    """
+    unlabelled = {dim: np.arange(ds.sizes[dim]) for dim in dims if dim not in ds.coords}
+    return ds.assign_coords(unlabelled).stack({SAMPLE: dims}).transpose(SAMPLE, ...)
+
+
+def take(ds: xr.Dataset, positions: np.ndarray, dims: Sequence[Hashable] = GRID_DIMS) -> xr.Dataset:
+    """The lattices at positions of :func:`flat`, with D, B and realization as plain coordinates of ``sample``."""
+    return flat(ds, dims).isel({SAMPLE: positions}).reset_index(SAMPLE)
+
+
+def per_lattice(array: xr.DataArray, like: xr.DataArray) -> np.ndarray:
+    """Values for every lattice in the order of :func:`flat`, shape ``(lattices, ...)``, holes included.
+
+    Parameters
+    ----------
+    array
+        Anything over some of the leading dims of the lattices, and dims of its own; what all lattices share, such as
+        the D of a single point, is repeated.
+    like
+        Spins, or anything with exactly their leading dims.
+
+    Examples
+    --------
+    >>> from skylattice import testing
+    >>> ds = testing.random(4, realizations=3)
+    >>> per_lattice(ds.D, ds.spin).shape, per_lattice(ds.spin.mean(["y", "x"]), ds.spin).shape
+    ((3,), (3, 3))
+    """
+    one = like.isel({dim: 0 for dim in SPIN_DIMS if dim in like.dims}, drop=True)
+    own = [dim for dim in array.dims if dim not in one.dims]
+    values = array.broadcast_like(one).transpose(*one.dims, *own).values
+    return values.reshape(-1, *(array.sizes[dim] for dim in own))
+
+
+def usable_lattices(ds: xr.Dataset) -> np.ndarray:
+    """Flat positions of the lattices that are there: status "done", or without a status those that are no holes."""
+    if "status" in ds.variables:
+        is_done = ds["status"] == STATUS["done"]
+    else:
+        is_done = ds["spin"].isel(dict.fromkeys(SPIN_DIMS, 0), drop=True).notnull()
+    return np.flatnonzero(per_lattice(is_done, ds["spin"]))
 
 
 def unstack(ds: xr.Dataset, *, like: xr.Dataset | None = None) -> xr.Dataset:

@@ -6,6 +6,7 @@ import xarray as xr
 
 from skylattice import Hamiltonian, schema, testing
 from skylattice.errors import SchemaError
+from skylattice.stacking import flat, per_lattice, take, usable_lattices
 
 D, B = [0.9, 0.2], [0.0, 0.1, -0.3]  # in no order
 
@@ -75,6 +76,31 @@ def test_stack__of_one_lattice_is_one_sample(grid):
 def test_stack__labels_dims_without_coordinates(grid):
     flat = grid.drop_vars("realization").sky.stack()
     assert flat.realization.values.tolist() == [0, 1, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize("order", [("D", "B", "realization"), ("realization", "B", "D")])
+def test_per_lattice__is_in_the_order_of_the_leading_dims_and_repeats_what_is_shared(grid, order):
+    turned = grid.transpose(*order, ...)
+    everything = flat(turned, order)
+    for name in ("D", "B", "seed"):
+        np.testing.assert_array_equal(per_lattice(grid[name], turned.spin), everything[name].values)
+    np.testing.assert_array_equal(per_lattice(turned["T"], turned.spin), np.full(12, 0.006))
+    mean = grid.spin.mean("y")
+    np.testing.assert_array_equal(per_lattice(mean, turned.spin), everything.spin.mean("y").values)
+
+
+def test_take__gives_lattices_by_position_lazily(grid):
+    lazy = grid.assign(spin=grid.spin.chunk(D=1, B=1))
+    with testing.raise_if_computes():
+        few = take(lazy, np.array([8, 0]))
+    assert few.spin.dims == ("sample", "y", "x", "component")
+    assert list(zip(few.D.values, few.B.values, few.realization.values, strict=True)) == [(0.2, 0.1, 0), (0.9, 0.0, 0)]
+    np.testing.assert_array_equal(few.spin[0], grid.spin[1, 1, 0])
+    xr.testing.assert_equal(few.compute().sky.unstack(like=grid).spin[0, 0, 0], grid.spin[0, 0, 0])
+
+
+def test_usable_lattices__are_those_that_stack_keeps(grid):
+    xr.testing.assert_equal(take(grid, usable_lattices(grid)), grid.sky.stack().reset_index("sample"))
 
 
 def test_unstack__returns_what_was_stacked(grid):

@@ -20,6 +20,7 @@ from skylattice.kernels.rotation import turn_spins
 from skylattice.latent.prior import LatentSet
 from skylattice.latent.recipe import DEFAULT, Recipe
 from skylattice.schema import SPIN_DIMS
+from skylattice.stacking import per_lattice
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
@@ -55,15 +56,9 @@ def latent_set(ds: xr.Dataset, model: VAE | str | os.PathLike[str], *, spin: str
     if "n_defects" not in ds:
         missing.append(of_spins(defects, of.spin, of.B)[["n_defects"]])
     ds = ds.assign({name: part[name] for part in missing for name in part})
-    leading = [dim for dim in ds[spin].dims if dim not in SPIN_DIMS]
-    like = ds[spin].isel(dict.fromkeys(SPIN_DIMS, 0), drop=True)
     known = ds[["mu", "log_var", "n_defects"]].compute()
-    n_latents = known.sizes[LATENT]
-    mu, log_var = (known[name].transpose(*leading, LATENT).values.reshape(-1, n_latents) for name in ("mu", "log_var"))
-    D, B, n_defects = (
-        array.broadcast_like(like).transpose(*leading).values.ravel().astype(np.float64)
-        for array in (ds["D"], ds["B"], known["n_defects"])
-    )
+    mu, log_var = (per_lattice(known[name], ds[spin]) for name in ("mu", "log_var"))
+    D, B, n_defects = (per_lattice(known[name].astype(np.float64), ds[spin]) for name in ("D", "B", "n_defects"))
     present = np.isfinite(mu).all(axis=1)
     spec = infer.refer(model).spec
     size = (ds.sizes["y"], ds.sizes["x"])

@@ -22,6 +22,7 @@ from skylattice.io.store import open_ensemble
 from skylattice.latent.pca import PCA, fit_pca, torus_average
 from skylattice.latent.prior import LatentSet
 from skylattice.schema import GRID_DIMS, PHASE, STATUS
+from skylattice.stacking import per_lattice, take, unstack, usable_lattices
 from skylattice.vae.spec import ModelSpec
 
 #: Lattices per call of a network.
@@ -45,8 +46,9 @@ class Ensemble:
     ds
         Lazy dataset along ``sample``; D, B and realization are coordinates.
     frame
-        One row per lattice: ``position`` in the store's grid, D, B, realization, Q, m_z, n_defects, n_skyrmions, and,
-        after :func:`count_by_thesis_rule`, ``n_defects_thesis``, by the thesis' rule with open boundaries.
+        One row per lattice: ``position`` in the store's grid, ``lattice_id``, D, B, realization, Q, m_z, n_defects,
+        n_skyrmions, and, after :func:`count_by_thesis_rule`, ``n_defects_thesis``, by the thesis' rule with open
+        boundaries.
     """
 
     store: Path
@@ -60,6 +62,11 @@ class Ensemble:
     def size(self) -> tuple[int, int]:
         """(ny, nx) in sites."""
         return self.ds.sizes["y"], self.ds.sizes["x"]
+
+    @property
+    def identity(self) -> list[list[Any]]:
+        """Which lattices these are, for the key of what is computed of all of them."""
+        return [self.frame[name].tolist() for name in (*GRID_DIMS, "Q", "lattice_id")]
 
 
 @dataclass
@@ -152,37 +159,32 @@ def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
     missing = [name for name in (*_QUANTITIES, "phase") if name not in results]
     if missing:
         raise StoreError(f"{store}: the results lack {missing}. Compute them anew with: skylattice analyse {store}")
-    table = results[[*_QUANTITIES, "phase", "status"]].transpose(*GRID_DIMS)
-    frame = pd.DataFrame({name: table[name].values.ravel() for name in (*_QUANTITIES, "phase", "status")})
-    axes = np.meshgrid(*(table[dim].values for dim in GRID_DIMS), indexing="ij")
-    frame = frame.assign(**{dim: axis.ravel() for dim, axis in zip(GRID_DIMS, axes, strict=True)})
-    frame = frame.rename(columns=_QUANTITIES).assign(position=np.arange(len(frame)))
+    table = results[[*_QUANTITIES, "phase", "status"]].reset_coords(drop=True)
+    frame = table.to_dataframe(dim_order=list(GRID_DIMS)).reset_index().rename(columns=_QUANTITIES)
+    frame = frame.assign(position=np.arange(len(frame)), lattice_id=_lattice_ids(ds))
     chosen = (frame.pop("status") == STATUS["done"]) & (frame.pop("phase") == PHASE["skyrmion"])
     if not chosen.any():
         raise StoreError(f"{store}: no lattice is in the skyrmion phase. Simulate at B between 0.3 and 0.65 D²/J.")
     frame = frame[chosen].reset_index(drop=True)
-    return Ensemble(Path(store), lattices_at(ds, frame["position"].to_numpy()), frame)
+    return Ensemble(Path(store), take(ds[["spin"]], frame["position"].to_numpy()), frame)
+
+
+def _lattice_ids(ds: xr.Dataset) -> np.ndarray:
+    """Fingerprints of the spins of every lattice; stores of 0.1 have none."""
+    return per_lattice(ds["lattice_id"] if "lattice_id" in ds else xr.zeros_like(ds["status"]), ds["status"])
 
 
 def count_by_thesis_rule(ensemble: Ensemble) -> Ensemble:
     """The same with ``n_defects_thesis`` in its frame, from the result store or computed and kept there."""
-    frame = ensemble.frame
-    key = cache_key(frame["position"].tolist(), frame["Q"].tolist())
+    key = cache_key(ensemble.identity)
     counted = cached(ensemble.store, "defects_thesis", key, lambda: _thesis_count(ensemble.ds))
-    return replace(ensemble, frame=frame.assign(n_defects_thesis=counted["n_defects"].values))
+    return replace(ensemble, frame=ensemble.frame.assign(n_defects_thesis=counted["n_defects"].values))
 
 
 def _thesis_count(ds: xr.Dataset) -> xr.Dataset:
     """Defects by the thesis' rule and its open triangulation, whose hull counts as defects."""
     counted = of_spins(defects, ds["spin"], ds["B"], rule="dusek2023", boundary="open", exclude_hull=False)
     return counted[["n_defects"]].compute()
-
-
-def lattices_at(ds: xr.Dataset, positions: np.ndarray) -> xr.Dataset:
-    """Lattices at flat positions of the grid, along ``sample``, lazily."""
-    at = np.unravel_index(positions, [ds.sizes[dim] for dim in GRID_DIMS])
-    index = {dim: xr.DataArray(k, dims="sample") for dim, k in zip(GRID_DIMS, at, strict=True)}
-    return ds[["spin"]].isel(index)
 
 
 def evaluate_model(
@@ -230,9 +232,8 @@ def evaluate_model(
     results = _known(ensemble, group, wanted, reference.fingerprint, data)
     if results is None:
         results = _encode_into_results(ensemble.store, grid, model, wanted)
-    flat = results[["mu", "log_var", *_ERRORS]].transpose(*GRID_DIMS, ...)
     position = ensemble.frame["position"].to_numpy()
-    values = {str(name): array.values.reshape(-1, *array.shape[3:])[position] for name, array in flat.items()}
+    values = {name: per_lattice(results[name], grid["status"])[position] for name in ("mu", "log_var", *_ERRORS)}
     frame = ensemble.frame.assign(part=part, **{name: values[name] for name in _ERRORS})
     return Record(
         model_name(model),
@@ -260,8 +261,7 @@ def encode_store(store: str | os.PathLike[str], model: str | os.PathLike[str]) -
         If the model cannot be read or does not fit the lattices.
     """
     grid = open_ensemble(store)
-    done = np.flatnonzero(grid["status"].transpose(*GRID_DIMS).values.ravel() == STATUS["done"])
-    return _encode_into_results(Path(store), grid, model, done)
+    return _encode_into_results(Path(store), grid, model, usable_lattices(grid))
 
 
 def is_encoded(store: str | os.PathLike[str], model: str | os.PathLike[str]) -> bool:
@@ -313,8 +313,7 @@ def _known(ensemble: Ensemble, group: str, wanted: np.ndarray, model: str, data:
     same = known.attrs.get("model_fingerprint") == model and known.attrs.get("data_fingerprint", data) == data
     if not same or {"mu", "log_var", *_ERRORS} - set(known):
         return None
-    mse = known["mse"].transpose(*GRID_DIMS).values.ravel()
-    covered = mse.size > wanted.max() and np.isfinite(mse[wanted]).all()
+    covered = np.isfinite(per_lattice(known["mse"], known["mse"])[wanted]).all()
     return known if covered else None
 
 
@@ -330,20 +329,12 @@ def _encode_into_results(store: Path, grid: xr.Dataset, model: Any, wanted: np.n
     from skylattice.vae import infer
     from skylattice.vae.data import data_fingerprint
 
-    of = lattices(in_batches(lattices_at(grid, wanted)))
+    of = lattices(in_batches(take(grid[["spin"]], wanted)))
     encoded = infer.encode(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
     errors = infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
     computed = encoded.assign(errors[list(_ERRORS)]).compute()
-    shape = [grid.sizes[dim] for dim in GRID_DIMS]
-    variables = {}
-    for name, array in computed.data_vars.items():
-        array = array.transpose("sample", ...)
-        values = np.full((int(np.prod(shape)), *array.shape[1:]), np.nan, dtype=array.dtype)
-        values[wanted] = array.values
-        dims = (*GRID_DIMS, *array.dims[1:])
-        variables[name] = (dims, values.reshape(*shape, *array.shape[1:]), array.attrs)
     attrs = {**encoded.attrs, "model": model_name(model), "data_fingerprint": data_fingerprint(grid)}
-    result = xr.Dataset(variables, {dim: grid[dim] for dim in GRID_DIMS}, attrs)
+    result = unstack(computed, like=grid).reset_coords(drop=True).assign_attrs(attrs)
     if "lattice_id" in grid:
         there = np.isfinite(result["mse"])
         result = result.assign(lattice_id=grid["lattice_id"].load().where(there, 0).astype(np.uint64))

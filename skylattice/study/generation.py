@@ -78,8 +78,7 @@ def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int
 
 def _identity(ensemble: Ensemble, record: Record) -> tuple[Any, ...]:
     """What generated lattices depend on: the model, the data, and which of them were encoded."""
-    frame = ensemble.frame
-    return record.fingerprint, frame["position"].tolist(), frame["Q"].tolist(), np.flatnonzero(record.is_train).tolist()
+    return record.fingerprint, ensemble.identity, np.flatnonzero(record.is_train).tolist()
 
 
 @dataclass(frozen=True)

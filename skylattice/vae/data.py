@@ -13,7 +13,8 @@ import xarray as xr
 
 from skylattice.errors import ModelError
 from skylattice.kernels.rotation import rotate_lattices
-from skylattice.schema import SPIN_DIMS, STATUS, check_spin, require
+from skylattice.schema import SPIN_DIMS, check_spin, require
+from skylattice.stacking import per_lattice, usable_lattices
 from skylattice.vae._keras import keras
 
 
@@ -79,19 +80,7 @@ class Split:
 def lattice_parameters(ds: xr.Dataset) -> np.ndarray:
     """D and B of every lattice, shape ``(lattices, 2)``, in the flat order of the leading dims of ``spin``."""
     require(ds, ["spin", "D", "B"], purpose="a model")
-    like = ds["spin"].isel(dict.fromkeys(SPIN_DIMS, 0), drop=True)
-    columns = [xr.broadcast(like, ds[name])[1].transpose(*like.dims).values.ravel() for name in ("D", "B")]
-    return np.stack(columns, axis=-1).astype(np.float64)
-
-
-def usable_lattices(ds: xr.Dataset) -> np.ndarray:
-    """Flat positions of the lattices that are there: status "done", or without a status those that are no holes."""
-    first = ds["spin"].isel(dict.fromkeys(SPIN_DIMS, 0), drop=True)
-    if "status" in ds.variables:
-        is_done = (ds["status"] == STATUS["done"]).broadcast_like(first).transpose(*first.dims).values
-    else:
-        is_done = first.notnull().values
-    return np.flatnonzero(is_done)
+    return np.stack([per_lattice(ds[name], ds["spin"]) for name in ("D", "B")], axis=-1).astype(np.float64)
 
 
 def split_ensemble(

@@ -4,13 +4,13 @@ from tiny_vae import make_ensemble
 
 from skylattice import Hamiltonian, testing
 from skylattice.errors import ModelError
+from skylattice.stacking import usable_lattices
 from skylattice.vae.data import (
     LatticeBatches,
     data_fingerprint,
     lattice_parameters,
     split_ensemble,
     transform_lattice,
-    usable_lattices,
 )
 
 
