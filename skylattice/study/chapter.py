@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from skylattice.errors import SkylatticeError
+from skylattice.latent.pca import PCA
 from skylattice.latent.recipe import Recipe
-from skylattice.study import anomaly, generation, shown
+from skylattice.study import anomaly, generation, shown, tables
 from skylattice.study.evaluation import (
     Ensemble,
     Record,
@@ -62,7 +63,7 @@ class Detectors:
     curves: pd.DataFrame
 
 
-@dataclass
+@dataclass(frozen=True)
 class Study:
     """What was computed of an ensemble and models. Parts that could not be made are None, and ``missing`` says why.
 
@@ -72,6 +73,12 @@ class Study:
         The data, and by name the models on it; models that cannot be used are missing.
     n_generated, n_quality, seed
         What was asked for.
+    tables
+        By name, from :mod:`skylattice.study.tables`; those that could not be made are missing.
+    frames
+        By model: rows of its test lattices with ``z0`` and ``z1``, their first two principal components.
+    variance
+        Principal components of the best model's latents of ``"train"`` and of ``"test"``.
     pictures, detectors
         By all models, and by the best one.
     generated
@@ -89,6 +96,9 @@ class Study:
     n_quality: int
     seed: int
     records: dict[str, Record] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    variance: dict[str, PCA] = field(default_factory=dict)
     pictures: Pictures | None = None
     detectors: Detectors | None = None
     generated: dict[str, pd.DataFrame] | None = None
@@ -100,14 +110,6 @@ class Study:
     def best(self) -> Record:
         """The model of the lowest test MSE."""
         return min(self.records.values(), key=lambda record: record.test["mse"].mean())
-
-    @property
-    def frames(self) -> dict[str, pd.DataFrame]:
-        """By model: rows of its test lattices with ``z0`` and ``z1``."""
-        return {
-            name: record.test.assign(z0=record.scores[record.is_test, 0], z1=record.scores[record.is_test, 1])
-            for name, record in self.records.items()
-        }
 
 
 def run_study(
@@ -157,6 +159,7 @@ def run_study(
     tell = on_step or (lambda _: None)
     tell("thesis' count of defects")
     study = Study(count_by_thesis_rule(open_lattices(store)), n_generated, n_quality, seed)
+    _tabulate(study, "ensemble_correlations", lambda: tables.ensemble_table(study.ensemble.frame))
     targets: dict[str, str] = {}
     for model in models:
         name = model_name(model)
@@ -166,18 +169,24 @@ def run_study(
             study.records[name], targets[name] = record, os.fspath(model)
     if not study.records:
         return study
+    tell("tables")
+    _analyse_latents(study)
     tell("lattices and their reconstructions")
-    study.pictures = _attempt(study, "Lattices", lambda: _pictures(study, targets, n_shown, chosen))
+    pictures = _attempt(study, "Lattices", lambda: _pictures(study, targets, n_shown, chosen))
     tell("finding defects by their error")
-    study.detectors = _attempt(study, "Finding defects", lambda: _detectors(study, targets[study.best.name]))
+    detectors = _attempt(study, "Finding defects", lambda: _detectors(study, targets[study.best.name]))
+    study = replace(study, pictures=pictures, detectors=detectors)
     networks = _Networks(targets)
     if n_generated:
         tell("generating lattices")
-        study.generated = _attempt(study, "Table 3.6", lambda: _generated(study, networks))
-        study.examples = _attempt(study, "Generated lattices", lambda: _examples(study, networks))
+        generated = _attempt(study, "Table 3.6", lambda: _generated(study, networks))
+        examples = _attempt(study, "Generated lattices", lambda: _examples(study, networks))
+        study = replace(study, generated=generated, examples=examples)
+        if generated is not None:
+            _tabulate(study, "generated", lambda: tables.generated_table(list(study.records.values()), generated))
     if n_quality:
         tell("how good generated lattices are")
-        study.quality = _attempt(study, "Quality", lambda: _quality(study, networks))
+        study = replace(study, quality=_attempt(study, "Quality", lambda: _quality(study, networks)))
     return study
 
 
@@ -188,6 +197,27 @@ def _attempt(study: Study, part: str, compute: Callable[[], _T]) -> _T | None:
     except SkylatticeError as error:
         study.missing[part] = str(error)
         return None
+
+
+def _tabulate(study: Study, name: str, compute: Callable[[], pd.DataFrame]) -> None:
+    """A table of the study, or its reason among what is missing."""
+    table = _attempt(study, f"Table {name}", compute)
+    if table is not None:
+        study.tables[name] = table
+
+
+def _analyse_latents(study: Study) -> None:
+    """Tables of all models, principal components, and the test lattices over them."""
+    records, best = list(study.records.values()), study.best
+    _tabulate(study, "reconstruction", lambda: tables.reconstruction_table(records))
+    _tabulate(study, "defects_and_error", lambda: tables.defect_error_table(records))
+    _tabulate(study, "explained_variance", lambda: tables.variance_table(records))
+    _tabulate(study, "components", lambda: tables.component_table(records))
+    _tabulate(study, "probes", lambda: tables.probe_table(records, seed=study.seed))
+    study.variance.update({part: best.pca(part) for part in ("train", "test")})
+    for name, record in study.records.items():
+        z = record.scores[record.is_test]
+        study.frames[name] = record.test.assign(z0=z[:, 0], z1=z[:, 1])
 
 
 class _Networks:

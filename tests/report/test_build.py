@@ -1,5 +1,7 @@
 """The whole report on lattices so few and models so untrained that its numbers mean nothing, but all of it is made."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,8 +53,13 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(store, models, tmp_path_factory):
-    return build_report(run_study(store, models, **QUICK), tmp_path_factory.mktemp("page") / "index.html")
+def study(store, models):
+    return run_study(store, models, **QUICK)
+
+
+@pytest.fixture(scope="module")
+def page(study, tmp_path_factory):
+    return build_report(study, tmp_path_factory.mktemp("page") / "index.html")
 
 
 def test_report__has_every_section_and_needs_no_network(page):
@@ -70,6 +77,25 @@ def test_report__tables_lie_beside_it_with_the_thesis_numbers(page):
     quality = pd.read_csv(page.parent / "tables" / "generation_quality.csv").set_index("lattices")
     assert {"data", "learned, relaxed", "thesis", "random spins, relaxed"} <= set(quality.index)
     assert (quality["n"].drop("data") == 5).all()
+
+
+def test_report__only_shows(study, store, page, tmp_path, monkeypatch):
+    """Drawing computes no correlation, component, fit, network or lattice, and writes no store."""
+
+    def refuse(*args, **options):
+        raise AssertionError("computed while a report is drawn")
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("skylattice.latent", "skylattice.study", "skylattice.vae", "skylattice.observables")):
+            for function in ("correlation", "linear_probe", "fit_pca", "encode", "generate", "observables", "cached"):
+                if hasattr(module, function):
+                    monkeypatch.setattr(module, function, refuse)
+    before = sorted(str(path) for path in store.parent.rglob("*"))
+    with testing.raise_if_computes():
+        again = build_report(study, tmp_path / "again.html")
+    assert sorted(str(path) for path in store.parent.rglob("*")) == before
+    for table in (page.parent / "tables").iterdir():
+        assert (again.parent / "tables" / table.name).read_bytes() == table.read_bytes()
 
 
 def test_report__again_computes_nothing_anew(store, models, page, tmp_path, monkeypatch):
