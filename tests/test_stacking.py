@@ -1,6 +1,7 @@
 """The flat view of an ensemble and the way back."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -160,3 +161,31 @@ def test_unstack__of_a_grid_says_so(grid):
 def test_stack__names_the_missing_dimension(grid):
     with pytest.raises(SchemaError, match=r"missing \['x'\]"):
         grid.rename(x="lon").sky.stack()
+
+
+OF_SPINS = [
+    *("topological_charge", "charge_density", "magnetization", "energy", "energy_density", "effective_field"),
+    *("cos_theta", "temperature", "observables", "qc", "structure_factor", "phase", "skyrmions", "defects"),
+    *("hexatic_order", "pair_correlation", "grains", "triangulation", "rotate90", "roll"),
+]
+
+
+@pytest.fixture(scope="module")
+def two_lattices():
+    ds = testing.planted_skyrmions([(10, 10), (30, 12), (20, 30), (8, 28)], radius=4, size=40)
+    return xr.concat([ds, ds.sky.roll(y=3).assign_coords(realization=[1])], "realization")
+
+
+@pytest.mark.parametrize("method", OF_SPINS)
+def test_flat_view__takes_every_method_and_keeps_its_index(two_lattices, method):
+    flat_view = two_lattices.sky.stack()
+    found, plain = (getattr(ds.sky, method)() for ds in (flat_view, flat_view.reset_index("sample")))
+    assert isinstance(found.indexes["sample"], pd.MultiIndex)
+    xr.testing.assert_equal(found.reset_index("sample"), plain)
+
+
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "reconstruction_error"])
+def test_flat_view__takes_models(two_lattices, tiny_model, method):
+    flat_view = two_lattices.sky.stack()
+    found, plain = (getattr(ds.sky, method)(tiny_model) for ds in (flat_view, flat_view.reset_index("sample")))
+    xr.testing.assert_allclose(found.reset_index("sample"), plain)

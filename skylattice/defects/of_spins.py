@@ -55,4 +55,7 @@ def of_spins(
     analysed = analysis(found, (spin.sizes["y"], spin.sizes["x"]), **options)
     status = xr.where(found["status"] == STATUS["done"], analysed["status"], found["status"])
     status.attrs = found["status"].attrs
-    return found.assign(analysed.data_vars).assign_coords(analysed.coords).assign(status=status)
+    # Variables without coordinates: assigning arrays that carry the levels of a MultiIndex would drop these levels.
+    values = {name: array.variable for name, array in {**analysed.data_vars, "status": status}.items()}
+    own = {name: coord for name, coord in analysed.coords.items() if name not in found.coords}
+    return found.assign(values).assign_coords(own)

@@ -55,7 +55,7 @@ def latent_set(ds: xr.Dataset, model: VAE | str | os.PathLike[str], *, spin: str
         missing.append(infer.encode(of.spin, model, of.hamiltonian, D=of.D, B=of.B)[["mu", "log_var"]])
     if "n_defects" not in ds:
         missing.append(of_spins(defects, of.spin, of.B)[["n_defects"]])
-    ds = ds.assign({name: part[name] for part in missing for name in part})
+    ds = ds.assign({name: part[name].variable for part in missing for name in part})
     known = ds[["mu", "log_var", "n_defects"]].compute()
     mu, log_var = (per_lattice(known[name], ds[spin]) for name in ("mu", "log_var"))
     D, B, n_defects = (per_lattice(known[name].astype(np.float64), ds[spin]) for name in ("D", "B", "n_defects"))

@@ -50,7 +50,7 @@ def to_handedness(ds: xr.Dataset, handedness: int, *, spin: str = "spin") -> xr.
     if target == hamiltonian:
         return ds.copy(deep=False)
     turned = _map_lattices(turn_spins, ds[spin], quarters=2)
-    return ds.assign({spin: turned}).assign_attrs(target.to_attrs())
+    return ds.assign({spin: turned.variable}).assign_attrs(target.to_attrs())
 
 
 def rotate90(ds: xr.Dataset, k: int = 1, *, spin: str = "spin") -> xr.Dataset:
@@ -142,4 +142,4 @@ def _map_lattices(
 
 def _replace_sites(ds: xr.Dataset, spin: str, moved: xr.DataArray) -> xr.Dataset:
     """``ds`` with its spins replaced by ``moved`` and everything else over the sites left out."""
-    return ds.drop_dims(SITE_DIMS).assign({spin: moved.drop_vars(SITE_DIMS, errors="ignore").transpose(*ds[spin].dims)})
+    return ds.drop_dims(SITE_DIMS).assign({spin: moved.transpose(*ds[spin].dims).variable})
