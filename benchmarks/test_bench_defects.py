@@ -14,6 +14,7 @@ from scipy.spatial import Delaunay
 from timing import median_rate
 
 from skylattice import testing
+from skylattice.boundary import TORUS
 from skylattice.data import open_example
 from skylattice.defects.classify import defects, find_defects
 from skylattice.defects.detect import _detect, skyrmions
@@ -168,5 +169,5 @@ def test_defects_of_an_ensemble_on_two_workers(benchmark, lattices, repeated, wo
 
 def bare(spin, B):
     """The functions of one lattice alone, without xarray, Dask and zarr."""
-    found = _detect(spin, np.float64(B), by_charge=True)
+    found = _detect(spin, np.float64(B), by_charge=True, sites=TORUS.flags)
     return find_defects(triangulate(np.column_stack([found["skyrmion_x"], found["skyrmion_y"]]), (N, N)))

@@ -10,6 +10,7 @@ from scipy import fft
 from timing import median_rate
 
 from skylattice import Hamiltonian, testing
+from skylattice.boundary import TORUS
 from skylattice.kernels import energy, magnetization, scalars, structure, topology
 from skylattice.observables.scalars import SCALARS
 from skylattice.observables.structure import _power, _wave_numbers
@@ -73,13 +74,14 @@ def all_scalars(spin):
         oracles.temperature(spin, D, B, HAMILTONIAN),
         abs(np.linalg.norm(spin.astype(float), axis=-1) - 1).max(),
         terms[0] - local_energy(spin).mean(),
+        0.0,
     ]
 
 
 def test_all_scalars_in_one_pass(compare):
     slots = np.zeros(len(SCALARS))
     compare(
-        lambda spins: scalars.lattice_scalars(spins, *INTERACTION, slots),
+        lambda spins: scalars.lattice_scalars(spins, *INTERACTION, slots, TORUS.flags),
         all_scalars,
         limit=read_limit,
         limit_name="copying the spins",
@@ -88,7 +90,7 @@ def test_all_scalars_in_one_pass(compare):
 
 def test_topological_charge(compare):
     compare(
-        lambda spins: topology.topological_charge(spins, False),
+        lambda spins: topology.topological_charge(spins, False, TORUS.flags),
         lambda spin: oracles.charge_density(spin).sum(),
         limit=arctangent_limit,
         limit_name="two arctangents per site",
@@ -97,7 +99,7 @@ def test_topological_charge(compare):
 
 def test_charge_density(compare):
     compare(
-        lambda spins: topology.charge_density(spins, False),
+        lambda spins: topology.charge_density(spins, False, TORUS.flags),
         oracles.charge_density,
         limit=arctangent_limit,
         limit_name="two arctangents per site",
@@ -105,12 +107,17 @@ def test_charge_density(compare):
 
 
 def test_gradient_charge_density(compare):
-    compare(topology.gradient_density, oracles.gradient_density, limit=read_limit, limit_name="copying the spins")
+    compare(
+        lambda spins: topology.gradient_density(spins, TORUS.flags),
+        oracles.gradient_density,
+        limit=read_limit,
+        limit_name="copying the spins",
+    )
 
 
 def test_magnetization(compare):
     compare(
-        magnetization.magnetization,
+        lambda spins: magnetization.magnetization(spins, TORUS.flags),
         lambda spin: oracles.unit(spin).mean(axis=(0, 1)),
         limit=read_limit,
         limit_name="copying the spins",
@@ -127,7 +134,9 @@ def test_magnetization(compare):
     ids=["energy_density", "effective_field", "cos_theta"],
 )
 def test_energy(compare, kernel, naive):
-    compare(lambda spins: kernel(spins, *INTERACTION), naive, limit=read_limit, limit_name="copying the spins")
+    compare(
+        lambda spins: kernel(spins, *INTERACTION, TORUS.flags), naive, limit=read_limit, limit_name="copying the spins"
+    )
 
 
 def test_structure_factor(compare):

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice import arrays, stacking
+from skylattice.boundary import Boundary, BoundaryLike, Sites
 from skylattice.defects import classify, detect, grains, order, table, triangulate
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import SchemaError
@@ -96,6 +97,27 @@ class SkyAccessor:
             )
         return self._ds.assign_attrs(hamiltonian.to_attrs())
 
+    @property
+    def boundary(self) -> Boundary:
+        """Where the lattices end, by the dataset's attributes; periodic where they say nothing."""
+        return Boundary.from_attrs(self._ds.attrs)
+
+    def with_boundary(self, boundary: BoundaryLike) -> xr.Dataset:
+        """State where the lattices end: "periodic", "open", "open_y", "open_x", or a pair for (y, x).
+
+        Examples
+        --------
+        >>> from skylattice import testing
+        >>> ds = testing.ferromagnet(4, B=0.0).sky.with_boundary("open")
+        >>> ds.sky.energy().energy.item()  # 24 bonds on 16 sites
+        -1.5
+        """
+        return self._ds.assign_attrs(Boundary.parse(boundary).to_attrs())
+
+    @property
+    def _sites(self) -> Sites:
+        return Sites.of(self._ds)
+
     def _spin(self, name: str) -> xr.DataArray:
         require(self._ds, [name], purpose="ds.sky")
         return self._ds[name]
@@ -112,11 +134,11 @@ class SkyAccessor:
 
     def magnetization(self, *, spin: str = "spin") -> xr.DataArray:
         """Mean spin per lattice: :func:`skylattice.observables.magnetization.magnetization`."""
-        return magnetization.magnetization(self._spin(spin))
+        return magnetization.magnetization(self._spin(spin), self._sites)
 
     def m_z(self, *, spin: str = "spin") -> xr.DataArray:
         """Mean S_z per lattice: :func:`skylattice.observables.magnetization.m_z`."""
-        return magnetization.m_z(self._spin(spin))
+        return magnetization.m_z(self._spin(spin), self._sites)
 
     def topological_charge(
         self,
@@ -126,7 +148,7 @@ class SkyAccessor:
         spin: str = "spin",
     ) -> xr.DataArray:
         """Charge per lattice: :func:`skylattice.observables.topology.topological_charge`."""
-        return topology.topological_charge(self._spin(spin), method=method, diagonal=diagonal)
+        return topology.topological_charge(self._spin(spin), self._sites, method=method, diagonal=diagonal)
 
     def charge_density(
         self,
@@ -136,7 +158,7 @@ class SkyAccessor:
         spin: str = "spin",
     ) -> xr.DataArray:
         """Charge per plaquette: :func:`skylattice.observables.topology.charge_density`."""
-        return topology.charge_density(self._spin(spin), method=method, diagonal=diagonal)
+        return topology.charge_density(self._spin(spin), self._sites, method=method, diagonal=diagonal)
 
     def energy(self, *, spin: str = "spin") -> xr.Dataset:
         """Energy per site and its terms: :func:`skylattice.observables.energy.energy`."""
@@ -160,11 +182,11 @@ class SkyAccessor:
 
     def structure_factor(self, *, component: structure.Component | None = None, spin: str = "spin") -> xr.DataArray:
         """Structure factor S(q): :func:`skylattice.observables.structure.structure_factor`."""
-        return structure.structure_factor(self._spin(spin), component=component)
+        return structure.structure_factor(self._spin(spin), self._sites, component=component)
 
     def lattice_constant(self, *, component: structure.Component | None = None, spin: str = "spin") -> xr.Dataset:
         """Peak of S(q) and lattice constant: :func:`skylattice.observables.structure.lattice_constant`."""
-        return structure.lattice_constant(self._spin(spin), component=component)
+        return structure.lattice_constant(self._spin(spin), self._sites, component=component)
 
     # Symmetry and shape
 
@@ -192,18 +214,20 @@ class SkyAccessor:
 
     def phase(self, *, spin: str = "spin") -> xr.DataArray:
         """Magnetic phase per lattice: :func:`skylattice.observables.phase.phase`."""
-        return phase.phase(self._spin(spin), arrays.field(self._ds))
+        return phase.phase(self._spin(spin), arrays.field(self._ds), self._sites)
 
     def skyrmions(
         self, *, rule: detect.Rule = "charge", max_skyrmions: int | None = None, spin: str = "spin"
     ) -> xr.Dataset:
         """Every skyrmion, measured: :func:`skylattice.defects.detect.skyrmions`."""
-        return detect.skyrmions(self._spin(spin), arrays.field(self._ds), rule=rule, max_skyrmions=max_skyrmions)
+        return detect.skyrmions(
+            self._spin(spin), arrays.field(self._ds), self._sites, rule=rule, max_skyrmions=max_skyrmions
+        )
 
     def triangulation(
         self,
         *,
-        boundary: triangulate.Boundary = "periodic",
+        boundary: BoundaryLike | None = None,
         rule: detect.Rule = "charge",
         max_skyrmions: int | None = None,
         spin: str = "spin",
@@ -214,7 +238,7 @@ class SkyAccessor:
     def defects(
         self,
         *,
-        boundary: triangulate.Boundary = "periodic",
+        boundary: BoundaryLike | None = None,
         exclude_hull: bool = True,
         rule: detect.Rule = "charge",
         max_skyrmions: int | None = None,
@@ -226,20 +250,13 @@ class SkyAccessor:
     def hexatic_order(
         self,
         *,
-        boundary: triangulate.Boundary = "periodic",
+        boundary: BoundaryLike | None = None,
         rule: detect.Rule = "charge",
         max_skyrmions: int | None = None,
         spin: str = "spin",
     ) -> xr.Dataset:
         """Skyrmions and their sixfold order: :func:`skylattice.defects.order.hexatic_order`."""
-        return of_spins(
-            order.hexatic_order,
-            self._spin(spin),
-            arrays.field(self._ds),
-            rule=rule,
-            max_skyrmions=max_skyrmions,
-            boundary=boundary,
-        )
+        return self._analyse(order.hexatic_order, spin, rule, max_skyrmions, boundary=boundary)
 
     def pair_correlation(
         self,
@@ -250,14 +267,7 @@ class SkyAccessor:
         spin: str = "spin",
     ) -> xr.Dataset:
         """Skyrmions and their pair correlations: :func:`skylattice.defects.order.pair_correlation`."""
-        return of_spins(
-            order.pair_correlation,
-            self._spin(spin),
-            arrays.field(self._ds),
-            rule=rule,
-            max_skyrmions=max_skyrmions,
-            bin_width=bin_width,
-        )
+        return self._analyse(order.pair_correlation, spin, rule, max_skyrmions, bin_width=bin_width)
 
     def grains(
         self,
@@ -288,7 +298,13 @@ class SkyAccessor:
     ) -> xr.Dataset:
         """Detection, then an analysis of the positions."""
         return of_spins(
-            analysis, self._spin(spin), arrays.field(self._ds), rule=rule, max_skyrmions=max_skyrmions, **options
+            analysis,
+            self._spin(spin),
+            arrays.field(self._ds),
+            self._sites,
+            rule=rule,
+            max_skyrmions=max_skyrmions,
+            **options,
         )
 
     # Models

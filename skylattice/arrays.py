@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import Boundary, BoundaryLike, Sites
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.layouts import SITE, Axes, as_array, check_axes, find_axes, in_order, known_value, place, shape_of
@@ -31,7 +32,7 @@ def from_arrays(
     B: Any = None,
     T: float | None = None,
     hamiltonian: Hamiltonian | None = None,
-    boundary: str = "periodic",
+    boundary: BoundaryLike = "periodic",
     dims: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
     normalise: bool = False,
@@ -54,7 +55,8 @@ def from_arrays(
         Symmetry and sign of the interaction. None where it is not known: charge, skyrmions, defects, order and
         structure factor need none, energies say that they do.
     boundary
-        ``"periodic"``.
+        ``"periodic"``, ``"open"``, ``"open_y"`` (open along y, periodic along x), ``"open_x"``, or a pair of
+        ``"periodic"`` and ``"open"`` for (y, x).
     dims
         Names of all axes of ``spin``, where the shape leaves them open: ``y``, ``x`` (or ``site`` for both in one) and
         ``component``, and any for the rest.
@@ -97,7 +99,7 @@ def from_angles(
     B: Any = None,
     T: float | None = None,
     hamiltonian: Hamiltonian | None = None,
-    boundary: str = "periodic",
+    boundary: BoundaryLike = "periodic",
     dims: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
 ) -> xr.Dataset:
@@ -157,7 +159,7 @@ def spin_dataset(
     coords: Mapping[Any, Any],
     hamiltonian: Hamiltonian | None,
     *,
-    boundary: str = "periodic",
+    boundary: BoundaryLike = "periodic",
     **attrs: Any,
 ) -> xr.Dataset:
     """A dataset of the schema from spins that are in its layout: all that makes one ends here. Values are not read.
@@ -171,7 +173,7 @@ def spin_dataset(
     hamiltonian
         None where it is not known.
     boundary
-        As an attribute.
+        As :func:`from_arrays` takes it.
     attrs
         More of them, such as where the spins come from.
     """
@@ -184,10 +186,10 @@ def spin_dataset(
     return label_dataset(ds)
 
 
-def dataset_attrs(hamiltonian: Hamiltonian | None, boundary: str = "periodic") -> dict[str, Any]:
+def dataset_attrs(hamiltonian: Hamiltonian | None, boundary: BoundaryLike = "periodic") -> dict[str, Any]:
     """Attributes that every dataset and store of spins has; without an interaction where it is not known."""
     known = {} if hamiltonian is None else hamiltonian.to_attrs()
-    return {**known, "boundary": boundary, "format_version": FORMAT_VERSION}
+    return {**known, **Boundary.parse(boundary).to_attrs(), "format_version": FORMAT_VERSION}
 
 
 class Lattices(NamedTuple):
@@ -197,10 +199,11 @@ class Lattices(NamedTuple):
     D: xr.DataArray
     B: xr.DataArray
     hamiltonian: Hamiltonian
+    sites: Sites
 
 
 def lattices(ds: xr.Dataset, *, spin: str = "spin", purpose: str = "ds.sky") -> Lattices:
-    """Spins, D, B and the Hamiltonian of a dataset.
+    """Spins, D, B, the Hamiltonian and the sites of a dataset.
 
     Raises
     ------
@@ -208,7 +211,7 @@ def lattices(ds: xr.Dataset, *, spin: str = "spin", purpose: str = "ds.sky") -> 
         If one of them is not there; a Hamiltonian that is not known is named, with what works without.
     """
     require(ds, [spin, "D", "B"], purpose=purpose)
-    return Lattices(ds[spin], ds["D"], ds["B"], Hamiltonian.from_attrs(ds.attrs))
+    return Lattices(ds[spin], ds["D"], ds["B"], Hamiltonian.from_attrs(ds.attrs), Sites.of(ds))
 
 
 def field(ds: xr.Dataset) -> xr.DataArray | float:
@@ -224,13 +227,12 @@ def _dataset(
     B: Any,
     T: Any,
     hamiltonian: Hamiltonian | None,
-    boundary: str,
+    boundary: BoundaryLike,
     size: int | Sequence[int] | None,
     normalise: bool,
 ) -> xr.Dataset:
     """The dataset of an array whose axes are known; ``source`` is a DataArray whose other coordinates stay."""
-    if boundary != "periodic":
-        raise SchemaError(f"boundary: expected 'periodic', found {boundary!r}: open boundaries are not supported.")
+    ends = Boundary.parse(boundary)
     array, leading = in_order(array, axes, None if size is None else shape_of(size))
     D, B, T = (known_value(name, value, source) for name, value in (("D", D), ("B", B), ("T", T)))
     if T is not None and np.size(T) != 1:
@@ -239,7 +241,7 @@ def _dataset(
     labels: dict[Hashable, Any] = dict(source.coords) if isinstance(source, xr.DataArray) else {}
     kept = {name: c for name, c in labels.items() if set(c.dims) <= set(dims) and name not in ("D", "B", "T")}
     everything: dict[Any, Any] = {**kept, **coords, "T": np.nan if T is None else float(np.asarray(T).item())}
-    return spin_dataset((*dims, *SPIN_DIMS), _checked(array, normalise), everything, hamiltonian, boundary=boundary)
+    return spin_dataset((*dims, *SPIN_DIMS), _checked(array, normalise), everything, hamiltonian, boundary=ends)
 
 
 def _checked_polar(theta: np.ndarray) -> np.ndarray:

@@ -24,11 +24,16 @@ FORMAT_VERSION = 1
 GRID_DIGITS = 6
 
 COMPONENT = "component"
+#: Variable that says where sites are; only there if some are empty.
+MASK = "mask"
 SITE_DIMS = ("y", "x")
 SPIN_DIMS = (*SITE_DIMS, COMPONENT)
 GRID_DIMS = ("D", "B", "realization")
 SKYRMION = "skyrmion"
 COMPONENTS = ("x", "y", "z")
+
+#: Spins count as of unit length if they are to this.
+LENGTH_TOLERANCE = 1e-3
 
 #: Meaning of ``status``: one int8 per lattice.
 STATUS = {"empty": 0, "done": 1, "skipped": 2, "failed": 3}
@@ -36,6 +41,9 @@ STATUS = {"empty": 0, "done": 1, "skipped": 2, "failed": 3}
 PHASE = {"empty": -1, "ferromagnet": 0, "spiral": 1, "skyrmion": 2, "mixed": 3}
 #: Meaning of ``texture``: one int8 per skyrmion; -1 is padding.
 TEXTURE = {"neel": 0, "bloch": 1, "antiskyrmion": 2, "mixed": 3}
+
+#: Meaning of ``on_boundary``: one int8 per skyrmion; -1 is padding.
+ON_BOUNDARY = {"inside": 0, "on_boundary": 1}
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,8 @@ VARIABLES: dict[str, Variable] = {
     "status": Variable((), "int8", "1", "state of the lattice in the store", STATUS),
     # the spins
     "spin": Variable(SPIN_DIMS, "float32", "1", "unit spin"),
+    MASK: Variable(SITE_DIMS, "bool", "1", "whether there is a site"),
+    "moment": Variable((), "float64", "1", "length of the spins before they were normalised"),
     # scalars of a lattice
     "topological_charge": _count("topological charge"),
     "topological_charge_alt": _count("topological charge, plaquettes cut along the other diagonal"),
@@ -131,6 +141,7 @@ VARIABLES: dict[str, Variable] = {
     "phase": Variable((), "int8", "1", "magnetic phase", PHASE),
     "spin_norm_error": _scalar("1", "largest deviation of a spin's length from 1"),
     "charge_error": _scalar("1", "distance of the topological charge to the nearest integer"),
+    "lid_charge": _scalar("1", "topological charge of triangles that close the free edges"),
     "charge_diagonal_difference": _count("topological charge minus that with the other diagonal"),
     "temperature_ratio": _scalar("1", "spin temperature over the temperature stated with the data"),
     "energy_balance": _scalar("J/site", "energy minus the sum of the local energies, per site"),
@@ -151,6 +162,7 @@ VARIABLES: dict[str, Variable] = {
     "helicity": _each(SKYRMION, "rad", "helicity, m times the polar angle minus the in-plane angle"),
     "core_m_z": _each(SKYRMION, "1", "z component of the innermost spin"),
     "texture": Variable((SKYRMION,), "int8", "1", "texture of the skyrmion", TEXTURE),
+    "on_boundary": Variable((SKYRMION,), "int8", "1", "whether the skyrmion touches an open boundary", ON_BOUNDARY),
     # defects of the skyrmion lattice
     "triangles": Variable(("triangle", "corner"), "int32", "1", "skyrmions at the corners of each triangle"),
     "n_triangles": _count("number of triangles"),
@@ -335,7 +347,7 @@ def require(ds: xr.Dataset, names: Iterable[str], *, purpose: str) -> None:
         )
 
 
-def check_values(spin: np.ndarray, *, where: str, tolerance: float = 1e-3) -> None:
+def check_values(spin: np.ndarray, *, where: str, tolerance: float = LENGTH_TOLERANCE) -> None:
     """Check that lattices hold finite unit spins, or are holes (all NaN).
 
     Parameters

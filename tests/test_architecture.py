@@ -18,7 +18,7 @@ DASHBOARD = PACKAGE.parent / "dashboard"
 LAYERS = [
     {"errors", "bundled"},
     {"kernels", "schema"},
-    {"hamiltonian"},
+    {"hamiltonian", "boundary"},
     {"layouts"},
     {"arrays", "stacking", "progress", "scheduling"},
     {"observables", "defects", "simulation", "io", "testing", "data"},

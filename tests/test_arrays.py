@@ -184,7 +184,7 @@ def test_unknown_interaction__leaves_what_needs_none(tmp_path):
         ({"B": "much"}, "expected numbers"),
         ({"T": -1.0}, "values >= 0"),
         ({"T": [0.1, 0.2]}, "one temperature"),
-        ({"boundary": "open"}, "'periodic'"),
+        ({"boundary": "closed"}, "'open_y'"),
         ({"spin": testing.random_spins((2, 4, 5)), "B": [0.1, 0.2, 0.3]}, r"leading shape \(2,\)"),
         ({"spin": testing.random_spins((2, 3, 4, 5)), "D": [0.5, 0.5], "B": [1, 2, 3]}, "each value once"),
         ({"spin": 2 * testing.random_spins((4, 5))}, r"\|S\| = 2 at y=.*Normalise"),

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from skylattice.defects.triangulate import Boundary, Mesh, per_mesh
+from skylattice.boundary import BoundaryLike
+from skylattice.defects.triangulate import Mesh, per_mesh
 from skylattice.schema import SKYRMION
 
 #: Results of :func:`defects`.
@@ -95,13 +96,13 @@ def find_defects(mesh: Mesh, *, exclude_hull: bool = True) -> Defects:
     mesh
         From :func:`skylattice.defects.triangulate.triangulate`.
     exclude_hull
-        Whether points on the hull of an open triangulation count as no defects.
+        Whether points on the boundary of an open triangulation count as no defects.
     """
     from skylattice.kernels.circuits import circuits, connected
 
     surplus = 6 - mesh.coordination
     if exclude_hull:
-        surplus = np.where(mesh.on_hull, 0, surplus)
+        surplus = np.where(mesh.on_boundary, 0, surplus)
     is_defect = surplus != 0
     string = connected(mesh.origin, mesh.end, is_defect)
     core = connected(*_pairs(mesh, surplus), is_defect)
@@ -142,7 +143,8 @@ def defects(
     positions: xr.Dataset,
     size: tuple[int, int],
     *,
-    boundary: Boundary = "periodic",
+    boundary: BoundaryLike = "periodic",
+    mask: xr.DataArray | None = None,
     exclude_hull: bool = True,
 ) -> xr.Dataset:
     """Classify the defects of each lattice of points: :func:`triangulate`, then :func:`find_defects`.
@@ -154,17 +156,19 @@ def defects(
         for a hole, as from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
     size
         (ny, nx) of the lattice of spins.
-    boundary
-        ``"periodic"``, or ``"open"`` as in the thesis.
+    boundary, mask
+        As for :func:`skylattice.defects.triangulate.triangulation`. The thesis triangulates its periodic lattices with
+        open boundaries.
     exclude_hull
-        Whether points on the hull of an open triangulation count as no defects.
+        Whether skyrmions ``on_boundary`` count as no defects.
 
     Returns
     -------
     Dataset, lazy if ``positions`` is lazy. Of shape ``(...)``: ``n_defects`` (points without six neighbours), ``n_5``,
     ``n_7``, ``n_other``, ``defect_density`` (per point), ``n_dislocations``, ``n_disclinations``, ``n_vacancies``,
     ``n_interstitials``, ``n_strings``; ``status``: done, empty for a hole, skipped for fewer than 12 points, failed for
-    points without a triangulation. Of shape ``(..., skyrmion)``: ``coordination``, ``string`` (-1 padding, 0 none). Of
+    points without a triangulation. Of shape ``(..., skyrmion)``: ``coordination``, ``string`` (-1 padding, 0 none),
+    ``on_boundary``. Of
     shape ``(..., dislocation)``: ``dislocation_x``, ``dislocation_y``, ``burgers_x``, ``burgers_y`` in sites.
 
     Raises
@@ -173,9 +177,8 @@ def defects(
         For an unknown boundary.
     """
     rows = positions.sizes[SKYRMION]
-    return per_mesh(
-        _defects, positions, DEFECTS, defect_sizes(rows), size=size, boundary=boundary, exclude_hull=exclude_hull
-    )
+    where: dict[str, Any] = {"size": size, "boundary": boundary, "mask": mask}
+    return per_mesh(_defects, positions, DEFECTS, defect_sizes(rows), **where, exclude_hull=exclude_hull)
 
 
 def defect_sizes(rows: int) -> dict[str, int]:

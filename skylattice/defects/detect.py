@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import TORUS, Sites
 from skylattice.defects._per_lattice import per_lattice
 from skylattice.errors import SchemaError
 from skylattice.schema import SKYRMION, SPIN_DIMS, STATUS, check_spin
@@ -36,6 +37,7 @@ def ample_capacity(size: tuple[int, int]) -> int:
 def skyrmions(
     spin: xr.DataArray,
     B: xr.DataArray | float = 0.0,
+    sites: Sites = TORUS,
     *,
     rule: Rule = "charge",
     max_skyrmions: int | None = None,
@@ -59,7 +61,11 @@ def skyrmions(
         dimension; ``y``, ``x``, ``component`` must be one chunk.
     B
         Field along z in units of J, of any shape that broadcasts against the leading dims. Its sign is the direction
-        of the background; where it is 0, the mean S_z decides.
+        of the background; where it is 0, the mean S_z decides. Where the mean spin lies in the plane, the background
+        is along it, and "-S_z" and "reversed" refer to that direction.
+    sites
+        Which sites and bonds there are. Regions end at open boundaries and empty sites, and only plaquettes whose
+        corners are all there carry charge.
     rule
         ``"charge"`` or ``"dusek2023"``.
     max_skyrmions
@@ -75,7 +81,8 @@ def skyrmions(
     ``(..., skyrmion)``, padded with NaN: ``skyrmion_x``, ``skyrmion_y`` in [0, N) sites; ``n_spins``; ``charge``;
     ``radius`` in sites, of the disc of the same area; ``ellipticity``, ratio of the axes of the second moments;
     ``vorticity`` m, ``polarity`` p and ``helicity`` γ in (-π, π], with Q = m p and γ = m φ - Φ; ``core_m_z``;
-    ``texture`` (int8, -1 where padded).
+    ``texture`` (int8, -1 where padded); ``on_boundary`` (int8 as well): whether the region touches an open boundary or
+    an empty site, which may have cut it.
     Sizes, radii and textures are those of the spins that the rule selects.
 
     Raises
@@ -105,18 +112,19 @@ def skyrmions(
         raise SchemaError(f"max_skyrmions: expected at least 1, found {max_skyrmions!r}.")
     found = per_lattice(
         _detect,
-        [spin, xr.DataArray(B).astype(np.float64)],
+        [sites.of_spins(spin), xr.DataArray(B).astype(np.float64)],
         [SPIN_DIMS, ()],
         [*_SCALARS, *COLUMNS],
         {SKYRMION: rows},
         go_on=max_skyrmions is None,
         by_charge=rule == "charge",
+        sites=sites.flags,
     )
     return found.assign_attrs(rule=rule)
 
 
 def detected_charge(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
-    """Charge of all objects that the rule ``"charge"`` detects in each lattice; parameters as :func:`skyrmions`.
+    """Charge of all objects that the rule ``"charge"`` detects in each periodic lattice; as :func:`skyrmions`.
 
     Returns
     -------
@@ -129,7 +137,7 @@ def detected_charge(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.Dat
 
 def _detected_charge(spin: np.ndarray, field: np.ndarray) -> dict[str, Any]:
     """Charge of all objects in one lattice, by name."""
-    found = _detect(spin, field, by_charge=True)
+    found = _detect(spin, field, by_charge=True, sites=TORUS.flags)
     return {"detected_charge": found["charge"].sum() + found["stripe_charge"]} if "charge" in found else {}
 
 
@@ -146,7 +154,7 @@ def _workspace(size: tuple[int, int]) -> tuple[np.ndarray, ...]:
     return _local.arrays
 
 
-def _detect(spin: np.ndarray, field: np.ndarray, *, by_charge: bool) -> dict[str, Any]:
+def _detect(spin: np.ndarray, field: np.ndarray, *, by_charge: bool, sites: np.ndarray) -> dict[str, Any]:
     """Everything about the skyrmions of one lattice, by name."""
     from skylattice.kernels.detect import COLUMNS, detect
 
@@ -154,7 +162,7 @@ def _detect(spin: np.ndarray, field: np.ndarray, *, by_charge: bool) -> dict[str
         return {}
     spin = np.ascontiguousarray(spin, dtype=np.float32 if spin.dtype == np.float32 else np.float64)
     table, n_stripes, stripe_charge, charge, is_finite = detect(
-        spin, float(field), by_charge, *_workspace(spin.shape[:2])
+        spin, float(field), by_charge, sites, *_workspace(spin.shape[:2])
     )
     if not is_finite:
         return {"status": STATUS["failed"]}

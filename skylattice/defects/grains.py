@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import Boundary, BoundaryLike, Sites, check_torus
 from skylattice.defects.classify import Defects, find_defects
 from skylattice.defects.triangulate import Mesh, per_mesh
 from skylattice.errors import SchemaError
@@ -64,6 +65,8 @@ def grains(
     tolerance: float = TOLERANCE,
     min_size: int = MIN_SIZE,
     max_grains: int | None = None,
+    boundary: BoundaryLike = "periodic",
+    mask: xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Divide each lattice into grains of one orientation, and measure the boundaries between them.
 
@@ -78,6 +81,8 @@ def grains(
         As for :func:`find_grains`.
     max_grains
         Length of the ``grain`` dimension; by default as many as there can be.
+    boundary, mask
+        As for :func:`skylattice.defects.triangulate.triangulation`; grains are those of periodic lattices.
 
     Returns
     -------
@@ -92,8 +97,10 @@ def grains(
     Raises
     ------
     SchemaError
-        For a tolerance or size that is not positive; and, when computed, if a lattice has more than ``max_grains``.
+        For a tolerance or size that is not positive, or an open boundary; and, when computed, if a lattice has more
+        than ``max_grains``.
     """
+    check_torus(Sites(Boundary.parse(boundary)), "grains", "hexatic_order() has the order around each skyrmion.")
     if not tolerance > 0 or min_size < 1:
         raise SchemaError(
             f"grains: expected tolerance > 0 rad and min_size >= 1, found {tolerance!r} and {min_size!r}."
@@ -104,8 +111,9 @@ def grains(
         _grains,
         positions,
         GRAINS,
-        {SKYRMION: rows, **grain_sizes(most)},
+        grain_sizes(most),
         size=size,
+        mask=mask,
         tolerance=tolerance,
         min_size=min_size,
     )

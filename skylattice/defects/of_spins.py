@@ -7,6 +7,7 @@ from typing import Any
 
 import xarray as xr
 
+from skylattice.boundary import TORUS, Sites
 from skylattice.defects.detect import Rule, skyrmions
 from skylattice.schema import STATUS
 
@@ -15,6 +16,7 @@ def of_spins(
     analysis: Callable[..., xr.Dataset],
     spin: xr.DataArray,
     B: xr.DataArray | float = 0.0,
+    sites: Sites = TORUS,
     *,
     rule: Rule = "charge",
     max_skyrmions: int | None = None,
@@ -28,10 +30,10 @@ def of_spins(
         :func:`skylattice.defects.triangulate.triangulation`, :func:`skylattice.defects.classify.defects`,
         :func:`skylattice.defects.order.hexatic_order`, :func:`skylattice.defects.order.pair_correlation` or
         :func:`skylattice.defects.grains.grains`.
-    spin, B, rule, max_skyrmions
+    spin, B, sites, rule, max_skyrmions
         As for :func:`skylattice.defects.detect.skyrmions`.
     options
-        Keywords of the analysis.
+        Keywords of the analysis. Its ``boundary`` is that of the sites; on periodic lattices "open" can be asked for.
 
     Returns
     -------
@@ -51,11 +53,15 @@ def of_spins(
     >>> of_spins(defects, ds.spin, ds.B).n_defects.item()
     0.0
     """
-    found = skyrmions(spin, B, rule=rule, max_skyrmions=max_skyrmions)
+    found = skyrmions(spin, B, sites, rule=rule, max_skyrmions=max_skyrmions)
+    options |= {"boundary": sites.boundary.of_neighbours(options.get("boundary")), "mask": sites.mask}
     analysed = analysis(found, (spin.sizes["y"], spin.sizes["x"]), **options)
     status = xr.where(found["status"] == STATUS["done"], analysed["status"], found["status"])
     status.attrs = found["status"].attrs
+    rim = xr.where(analysed["on_boundary"] > found["on_boundary"], analysed["on_boundary"], found["on_boundary"])
+    rim.attrs = found["on_boundary"].attrs
     # Variables without coordinates: assigning arrays that carry the levels of a MultiIndex would drop these levels.
-    values = {name: array.variable for name, array in {**analysed.data_vars, "status": status}.items()}
+    results = {**analysed.data_vars, "status": status, "on_boundary": rim}
+    values = {name: array.variable for name, array in results.items()}
     own = {name: coord for name, coord in analysed.coords.items() if name not in found.coords}
     return found.assign(values).assign_coords(own)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from skylattice.defects.triangulate import Boundary, Mesh, per_mesh
+from skylattice.boundary import Boundary, BoundaryLike, Sites, check_torus
+from skylattice.defects.triangulate import Mesh, per_mesh
 from skylattice.errors import SchemaError
-from skylattice.schema import SKYRMION, VARIABLES
+from skylattice.schema import VARIABLES
 
 #: Results of :func:`hexatic_order`.
 ORDER = ("hexatic_order", "local_order", "lattice_orientation", "psi6", "orientation")
@@ -19,7 +20,13 @@ _NOISE = 0.05
 _FLAT = 1e-9
 
 
-def hexatic_order(positions: xr.Dataset, size: tuple[int, int], *, boundary: Boundary = "periodic") -> xr.Dataset:
+def hexatic_order(
+    positions: xr.Dataset,
+    size: tuple[int, int],
+    *,
+    boundary: BoundaryLike = "periodic",
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
     """Sixfold bond order of each lattice and around each skyrmion.
 
     Parameters
@@ -29,8 +36,8 @@ def hexatic_order(positions: xr.Dataset, size: tuple[int, int], *, boundary: Bou
         for a hole, as from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
     size
         (ny, nx) of the lattice of spins.
-    boundary
-        ``"periodic"`` or ``"open"``.
+    boundary, mask
+        As for :func:`skylattice.defects.triangulate.triangulation`.
 
     Returns
     -------
@@ -44,9 +51,7 @@ def hexatic_order(positions: xr.Dataset, size: tuple[int, int], *, boundary: Bou
     SchemaError
         For an unknown boundary, or positions without ``skyrmion_x``, ``skyrmion_y`` and ``n_skyrmions``.
     """
-    return per_mesh(
-        order_of_mesh, positions, ORDER, {SKYRMION: positions.sizes[SKYRMION]}, size=size, boundary=boundary
-    )
+    return per_mesh(order_of_mesh, positions, ORDER, {}, size=size, boundary=boundary, mask=mask)
 
 
 def order_of_mesh(mesh: Mesh) -> dict[str, Any]:
@@ -61,7 +66,14 @@ def order_of_mesh(mesh: Mesh) -> dict[str, Any]:
     }
 
 
-def pair_correlation(positions: xr.Dataset, size: tuple[int, int], *, bin_width: float = 0.5) -> xr.Dataset:
+def pair_correlation(
+    positions: xr.Dataset,
+    size: tuple[int, int],
+    *,
+    bin_width: float = 0.5,
+    boundary: BoundaryLike = "periodic",
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
     """Pair correlations of positions and of bond orientations on the torus.
 
     g(r) is the density of pairs at distance r relative to that of independent points. g6(r) is the mean of
@@ -76,6 +88,8 @@ def pair_correlation(positions: xr.Dataset, size: tuple[int, int], *, bin_width:
         (ny, nx) of the lattice of spins. Distances run to half the smaller one.
     bin_width
         In sites.
+    boundary, mask
+        Of periodic lattices without empty sites: elsewhere the number of independent pairs at a distance is another.
 
     Returns
     -------
@@ -86,8 +100,10 @@ def pair_correlation(positions: xr.Dataset, size: tuple[int, int], *, bin_width:
     Raises
     ------
     SchemaError
-        For a ``bin_width`` that is not positive or wider than the range of distances, or bad positions.
+        For a ``bin_width`` that is not positive or wider than the range of distances, bad positions, or lattices that
+        are not periodic or have empty sites.
     """
+    check_torus(Sites(Boundary.parse(boundary), mask), "pair_correlation", "Cut out a part, or use hexatic_order().")
     n_bins = int(min(size) / 2 / bin_width) if bin_width > 0 else 0
     if n_bins < 1:
         raise SchemaError(f"bin_width: expected a width in (0, {min(size) / 2}] sites, found {bin_width!r}.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray as xr
 
+from skylattice.boundary import Boundary, BoundaryLike
 from skylattice.defects.classify import DEFECTS, defect_sizes, defects_of_mesh, find_defects
 from skylattice.defects.grains import GRAINS, MIN_SIZE, grain_sizes, grains_of_mesh
 from skylattice.defects.order import ORDER, order_of_mesh
@@ -13,8 +14,14 @@ from skylattice.defects.triangulate import Mesh, per_mesh
 from skylattice.schema import SKYRMION
 
 
-def skyrmion_lattice(positions: xr.Dataset, size: tuple[int, int]) -> xr.Dataset:
-    """Defects, order and grains of each lattice of points, on the torus, with the defaults of each.
+def skyrmion_lattice(
+    positions: xr.Dataset,
+    size: tuple[int, int],
+    *,
+    boundary: BoundaryLike = "periodic",
+    mask: xr.DataArray | None = None,
+) -> xr.Dataset:
+    """Defects, order and, on the torus, grains of each lattice of points, with the defaults of each.
 
     Parameters
     ----------
@@ -23,6 +30,8 @@ def skyrmion_lattice(positions: xr.Dataset, size: tuple[int, int]) -> xr.Dataset
         for a hole, as from :func:`skylattice.defects.detect.skyrmions`. ``skyrmion`` must be one chunk.
     size
         (ny, nx) of the lattice of spins.
+    boundary, mask
+        As for :func:`skylattice.defects.triangulate.triangulation`.
 
     Returns
     -------
@@ -39,9 +48,21 @@ def skyrmion_lattice(positions: xr.Dataset, size: tuple[int, int]) -> xr.Dataset
     """
     rows = positions.sizes[SKYRMION]
     sizes = {**defect_sizes(rows), **grain_sizes(max(1, rows // MIN_SIZE))}
-    return per_mesh(_skyrmion_lattice, positions, (*DEFECTS, *ORDER, *GRAINS), sizes, size=size)
+    boundary = Boundary.parse(boundary)
+    names = (*DEFECTS, *ORDER, *(GRAINS if boundary.is_periodic else ()))
+    return per_mesh(
+        _skyrmion_lattice,
+        positions,
+        names,
+        sizes,
+        size=size,
+        boundary=boundary,
+        mask=mask,
+        with_grains=boundary.is_periodic,
+    )
 
 
-def _skyrmion_lattice(mesh: Mesh) -> dict[str, Any]:
+def _skyrmion_lattice(mesh: Mesh, *, with_grains: bool) -> dict[str, Any]:
     found = find_defects(mesh)
-    return {**defects_of_mesh(mesh, found), **order_of_mesh(mesh), **grains_of_mesh(mesh, found)}
+    grains = grains_of_mesh(mesh, found) if with_grains else {}
+    return {**defects_of_mesh(mesh, found), **order_of_mesh(mesh), **grains}

@@ -184,7 +184,14 @@ def _is_home(source, corners):
 
 
 @jit
-def canonical_triangles(points, coordinates, source, simplices, neighbors, width, height, margin):
+def _half_chord(r, centre, low, high):
+    """Half the extent of a circle within a strip from ``low`` to ``high``, along the strip."""
+    apart = max(low - centre, centre - high, 0.0)
+    return r if apart == 0.0 else math.sqrt(max(r * r - apart * apart, 0.0))
+
+
+@jit
+def canonical_triangles(points, coordinates, source, simplices, neighbors, width, height, margin_x, margin_y):
     """One image of each triangle, with cocircular cells cut in a way that does not depend on Qhull's order.
 
     Parameters
@@ -198,14 +205,19 @@ def canonical_triangles(points, coordinates, source, simplices, neighbors, width
         opposite to each corner.
     width, height
         Periods along x and y.
-    margin
-        Width of the ghosts' rim; infinite without ghosts.
+    margin_x, margin_y
+        Width of the ghosts' rim along each axis; 0 along an open one.
 
     Returns
     -------
     Indices into ``coordinates``, shape (triangles, 3), counter-clockwise; and whether every circumcircle lies within
-    the rim, which makes the triangles those of the infinite periodic set.
+    the rim, as far as there are points beyond it, which makes the triangles those of the infinite periodic set.
     """
+    low_x, high_x, low_y, high_y = -np.inf, np.inf, -np.inf, np.inf
+    if margin_x == 0.0:
+        low_x, high_x = coordinates[:, 0].min(), coordinates[:, 0].max()
+    if margin_y == 0.0:
+        low_y, high_y = coordinates[:, 1].min(), coordinates[:, 1].max()
     members, start = np.empty(len(simplices), dtype=np.int32), np.empty(len(simplices) + 1, dtype=np.int32)
     crowding = np.zeros(len(coordinates))
     out = np.empty((len(simplices), 3), dtype=np.int32)
@@ -216,7 +228,10 @@ def canonical_triangles(points, coordinates, source, simplices, neighbors, width
         if not _is_home(source, corners):
             continue
         x, y, r = _circumcircle(coordinates[corners[0]], coordinates[corners[1]], coordinates[corners[2]])
-        if not (x - r >= -margin and x + r <= width + margin and y - r >= -margin and y + r <= height + margin):
+        along_x, along_y = _half_chord(r, y, low_y, high_y), _half_chord(r, x, low_x, high_x)
+        if margin_x > 0.0 and not (x - along_x >= -margin_x and x + along_x <= width + margin_x):
+            return out[:0], False
+        if margin_y > 0.0 and not (y - along_y >= -margin_y and y + along_y <= height + margin_y):
             return out[:0], False
         if len(corners) > 3:
             for c in corners:

@@ -7,6 +7,8 @@ import math
 import numpy as np
 
 from skylattice.kernels._jit import jit
+from skylattice.kernels.background import EMPTY_SITE, depth, reversed_sites, spin_at, survey
+from skylattice.kernels.frame import PERIODIC_X, PERIODIC_Y, is_whole
 from skylattice.kernels.regions import (
     BEGIN,
     END,
@@ -15,15 +17,10 @@ from skylattice.kernels.regions import (
     REGION,
     RUN_COLUMNS,
     Y,
-    background_sign,
     count_preimages,
-    depth,
     label_regions,
     region_at,
-    reversed_sites,
-    scan,
     shapes,
-    spin_at,
 )
 from skylattice.kernels.union_find import root
 from skylattice.schema import TEXTURE
@@ -41,8 +38,9 @@ COLUMNS = (
     "helicity",
     "core_m_z",
     "texture",
+    "on_boundary",
 )
-_X, _Y, _N, _Q, _R, _ELLIPTICITY, _M, _P, _GAMMA, _CORE, _TEXTURE = range(len(COLUMNS))
+_X, _Y, _N, _Q, _R, _ELLIPTICITY, _M, _P, _GAMMA, _CORE, _TEXTURE, _ON_BOUNDARY = range(len(COLUMNS))
 
 NEEL, BLOCH, ANTISKYRMION, MIXED = (TEXTURE[name] for name in ("neel", "bloch", "antiskyrmion", "mixed"))
 #: How much less deep than the shallower of two maxima the saddle between them must be to keep them apart.
@@ -54,7 +52,17 @@ DUSEK_SPINS, DUSEK_DEPTH = 7, 0.8
 
 
 @jit
-def split_region(spin, background, sites, preimages, group, first):
+def _neighbour(y, x, side, ny, nx, sites):
+    """The neighbour of a site to the right, left, above or below; (-1, -1) beyond an open boundary."""
+    if side < 2:
+        u = x + 1 if side == 0 else x - 1
+        return (y, u % nx) if sites[PERIODIC_X] or 0 <= u < nx else (-1, -1)
+    v = y + 1 if side == 2 else y - 1
+    return (v % ny, x) if sites[PERIODIC_Y] or 0 <= v < ny else (-1, -1)
+
+
+@jit
+def split_region(spin, background, sites, members, preimages, group, first):
     """Cut a region along the saddles between its deep maxima, so that each part carries its own charge.
 
     Sites join in the order of decreasing depth. Two maxima that meet stay apart if the saddle lies SEPARATION below the
@@ -65,6 +73,8 @@ def split_region(spin, background, sites, preimages, group, first):
     spin, background
         Shape (y, x, 3), and +1 or -1: they give the depth.
     sites
+        Flags as in :mod:`skylattice.kernels.frame`.
+    members
         Flat indices of the region's sites.
     preimages
         Signed preimages at each site, shape (y * x,).
@@ -76,19 +86,20 @@ def split_region(spin, background, sites, preimages, group, first):
     The next free number.
     """
     ny, nx = group.shape
-    n = len(sites)
+    n = len(members)
     values = np.empty(n)
     for i in range(n):
-        values[i] = -depth(spin_at(spin, sites[i] // nx, sites[i] % nx), background)
+        values[i] = -depth(spin_at(spin, members[i] // nx, members[i] % nx), background)
     order = np.argsort(values)
     parent, charge = np.arange(n), np.zeros(n, dtype=np.int64)
     n_basins = 0
     peak = np.empty(n)
     for i in order:
-        y, x = sites[i] // nx, sites[i] % nx
+        y, x = members[i] // nx, members[i] % nx
         basin = -1
-        for v, u in ((y, (x + 1) % nx), (y, (x - 1) % nx), ((y + 1) % ny, x), ((y - 1) % ny, x)):
-            if group[v, u] < first:
+        for side in range(4):
+            v, u = _neighbour(y, x, side, ny, nx, sites)
+            if v < 0 or group[v, u] < first:
                 continue
             other = root(parent, group[v, u] - first)
             if basin < 0:
@@ -104,24 +115,25 @@ def split_region(spin, background, sites, preimages, group, first):
             n_basins += 1
             peak[basin] = -values[i]
         group[y, x] = first + basin
-        charge[basin] += preimages[sites[i]]
+        charge[basin] += preimages[members[i]]
     for i in order:
-        y, x = sites[i] // nx, sites[i] % nx
-        for v, u in ((y, (x + 1) % nx), (y, (x - 1) % nx), ((y + 1) % ny, x), ((y - 1) % ny, x)):
-            if group[v, u] < first or -depth(spin_at(spin, v, u), background) > values[i]:
+        y, x = members[i] // nx, members[i] % nx
+        for side in range(4):
+            v, u = _neighbour(y, x, side, ny, nx, sites)
+            if v < 0 or group[v, u] < first or -depth(spin_at(spin, v, u), background) > values[i]:
                 continue
             a, b = root(parent, group[y, x] - first), root(parent, group[v, u] - first)
             if a != b and (charge[a] == 0 or charge[b] == 0):
                 parent[a] = b
                 charge[b] += charge[a]
     for i in range(n):
-        y, x = sites[i] // nx, sites[i] % nx
+        y, x = members[i] // nx, members[i] % nx
         group[y, x] = first + root(parent, group[y, x] - first)
     return first + n_basins
 
 
 @jit
-def _separate(spin, background, group, run, row, n_regions, site, sign, n_preimages):
+def _separate(spin, background, sites, group, run, row, n_regions, site, sign, n_preimages):
     """Number the objects: regions, and the parts of those whose preimages say that they hold more than one skyrmion.
 
     A region is cut if its charge is beyond ±1, or if it is neutral and preimages of both signs cancel in it.
@@ -151,16 +163,16 @@ def _separate(spin, background, group, run, row, n_regions, site, sign, n_preima
         start[run[r, REGION] + 1] += run[r, END] - run[r, BEGIN]
     for region in range(n_regions + 1):
         start[region + 1] += start[region]
-    sites, free = np.empty(start[n_regions + 1], dtype=np.int32), start.copy()
+    members, free = np.empty(start[n_regions + 1], dtype=np.int32), start.copy()
     for r in range(row[ny]):
         for x in range(run[r, BEGIN], run[r, END]):
-            sites[free[run[r, REGION]]] = run[r, Y] * nx + x
+            members[free[run[r, REGION]]] = run[r, Y] * nx + x
             free[run[r, REGION]] += 1
     number = n_regions + 1
     for region in range(1, n_regions + 1):
         if abs(charge[region]) > 1 or (charge[region] == 0 and count[region] > 0):
-            of_region = sites[start[region] : start[region + 1]]
-            number = split_region(spin, background, of_region, preimages, group, number)
+            of_region = members[start[region] : start[region + 1]]
+            number = split_region(spin, background, sites, of_region, preimages, group, number)
     return True
 
 
@@ -172,14 +184,13 @@ def _wrapped(position, period):
 
 
 @jit
-def _measure_centres(spin, background, run, n_runs, nx, weighted, table):
+def _measure_centres(spin, background, z, run, n_runs, weighted, table):
     """Fill number of spins, centre (relative to the first site, then on the torus) and core of each region."""
-    ny = spin.shape[0]
+    ny, nx, _ = spin.shape
     n = len(table)
+    deepest = np.full(n, 2.0 * background)
     first = np.full(n, -1)
     weight = np.zeros(n)
-    for k in range(n):
-        table[k, _CORE] = 2.0 * background
     for r in range(n_runs):
         k = run[r, REGION] - 1
         if first[k] < 0:
@@ -191,8 +202,9 @@ def _measure_centres(spin, background, run, n_runs, nx, weighted, table):
             table[k, _X] += w * (run[r, OFFSET_X] + x - run[r, BEGIN])
             table[k, _Y] += w * run[r, OFFSET_Y]
             table[k, _N] += 1.0
-            if background * s_z < background * table[k, _CORE]:
-                table[k, _CORE] = s_z
+            if background * s_z < background * deepest[k]:
+                s_x, s_y, s_z = spin_at(spin, run[r, Y], x)
+                deepest[k], table[k, _CORE] = s_z, z[0] * s_x + z[1] * s_y + z[2] * s_z
     centre = np.empty((n, 2))
     for k in range(n):
         # a region of spins just off the equator has no weight: its first site must do
@@ -243,6 +255,19 @@ def _measure_textures(spin, background, run, n_runs, centre, table):
             table[k, _TEXTURE] = BLOCH
 
 
+@jit
+def _mark_boundary(code, sites, run, n_runs, table):
+    """Fill whether a region touches an open boundary or an empty site."""
+    ny, nx = code.shape
+    for r in range(n_runs):
+        k, y = run[r, REGION] - 1, run[r, Y]
+        for x in range(run[r, BEGIN], run[r, END]):
+            for side in range(4):
+                v, u = _neighbour(y, x, side, ny, nx, sites)
+                if v < 0 or code[v, u] == EMPTY_SITE:
+                    table[k, _ON_BOUNDARY] = 1.0
+
+
 def scratch(ny, nx):
     """Arrays for :func:`detect` to work in, which it overwrites: codes, groups, runs and preimages.
 
@@ -258,31 +283,34 @@ def scratch(ny, nx):
 
 
 @jit
-def detect(spin, field, by_charge, code, group, run, preimages):
+def detect(spin, field, by_charge, sites, code, group, run, preimages):
     """Detect and measure the skyrmions of one lattice.
 
     Parameters
     ----------
     spin
-        Shape (y, x, 3), unit spins, float32 or float64.
+        Shape (y, x, 3), float32 or float64.
     field
         Field along z; only its sign matters.
     by_charge
         True: every charged object. False: the thesis' rule, clusters of spins far against the background.
+    sites
+        Flags as in :mod:`skylattice.kernels.frame`.
     code, group, run, preimages
         From :func:`scratch`.
 
     Returns
     -------
     Table of shape (skyrmions, columns), in the order of their first sites; number and charge of the objects that close
-    around the torus; the topological charge; and whether all spins are finite, without which the rest is empty.
+    across periodic boundaries; the topological charge; and whether all sites have a spin, without which the rest is
+    empty.
     """
     ny, nx, _ = spin.shape
-    background = background_sign(spin, field)
-    if not scan(spin, background, code):
+    spin, background, z, _, is_fine = survey(spin, field, sites, code)
+    if not is_fine:
         return np.empty((0, len(COLUMNS))), 0, 0.0, 0, False
     site, sign = preimages[0], preimages[1]
-    n_preimages = count_preimages(spin, background, code, site, sign)
+    n_preimages = count_preimages(spin, background, code, sites, site, sign)
     if by_charge:
         reversed_sites(code, group)
     else:
@@ -290,9 +318,9 @@ def detect(spin, field, by_charge, code, group, run, preimages):
             for x in range(nx):
                 group[y, x] = -background * np.float64(spin[y, x, 2]) > DUSEK_DEPTH
     row = np.empty(ny + 1, dtype=np.int32)
-    percolates = label_regions(group, run, row)
-    if by_charge and _separate(spin, background, group, run, row, len(percolates), site, sign, n_preimages):
-        percolates = label_regions(group, run, row)
+    percolates = label_regions(group, sites, run, row)
+    if by_charge and _separate(spin, background, sites, group, run, row, len(percolates), site, sign, n_preimages):
+        percolates = label_regions(group, sites, run, row)
 
     table, charge = np.zeros((len(percolates), len(COLUMNS))), 0
     for k in range(n_preimages):
@@ -300,9 +328,11 @@ def detect(spin, field, by_charge, code, group, run, preimages):
         charge += sign[k]
         if region >= 0:
             table[region, _Q] += sign[k]
-    centre = _measure_centres(spin, background, run, row[ny], nx, by_charge, table)
+    centre = _measure_centres(spin, background, z, run, row[ny], by_charge, table)
     _, elongation, _ = shapes(run, row[ny], len(percolates))
     _measure_textures(spin, background, run, row[ny], centre, table)
+    if not is_whole(sites):
+        _mark_boundary(code, sites, run, row[ny], table)
     n_skyrmions, n_stripes, stripe_charge = 0, 0, 0.0
     for k in range(len(table)):
         if percolates[k]:

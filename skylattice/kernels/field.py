@@ -5,7 +5,10 @@ from __future__ import annotations
 from numba import uint64
 
 from skylattice.kernels._jit import jit
-from skylattice.kernels.frame import row
+from skylattice.kernels.frame import is_there, row
+
+#: Stands for a field of 0 in denominators: LLVM divides before it chooses between two of them.
+NO_FIELD = 1e-300
 
 
 @jit
@@ -41,3 +44,12 @@ def field_row(unit, y, couplings, B, out):
         twist_x = dx_y * (rx[i] - lx[i]) - dx_x * (ry[i] - ly[i])
         twist_y = dy_y * (ax[i] - bx[i]) - dy_x * (ay[i] - by[i])
         out_z[i] = exchange + twist_x + twist_y + B
+
+
+@jit
+def leave_out_empty_sites(unit, y, field):
+    """Set the field on the empty sites of a row to 0."""
+    hx, hy, hz = field
+    for i in range(hx.size):
+        if not is_there(unit, y, i):
+            hx[i] = hy[i] = hz[i] = 0.0

@@ -39,8 +39,8 @@ def following(h):
 
 
 @jit
-def with_ghosts(points, width, height, margin):
-    """Points on the torus together with their images up to ``margin`` outside.
+def with_ghosts(points, width, height, margin_x, margin_y):
+    """Points together with their periodic images up to ``margin`` outside; 0 along an open axis.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def with_ghosts(points, width, height, margin):
     first.
     """
     n = len(points)
-    reach_x, reach_y = math.ceil(margin / width), math.ceil(margin / height)
+    reach_x, reach_y = math.ceil(margin_x / width), math.ceil(margin_y / height)
     size = n * (2 * reach_x + 1) * (2 * reach_y + 1)
     coordinates, source = np.empty((size, 2)), np.empty((size, 2), dtype=np.int64)
     for i in range(n):
@@ -61,7 +61,7 @@ def with_ghosts(points, width, height, margin):
                 continue
             for i in range(n):
                 x, y = points[i, 0] + image_x * width, points[i, 1] + image_y * height
-                if -margin <= x <= width + margin and -margin <= y <= height + margin:
+                if -margin_x <= x <= width + margin_x and -margin_y <= y <= height + margin_y:
                     coordinates[k, 0], coordinates[k, 1] = x, y
                     source[k, 0], source[k, 1] = i, image(image_x, image_y)
                     k += 1

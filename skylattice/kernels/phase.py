@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from skylattice.kernels._jit import gujit, jit
+from skylattice.kernels.background import reversed_sites, survey
 from skylattice.kernels.regions import (
     RUN_COLUMNS,
-    background_sign,
     count_preimages,
     label_regions,
     region_at,
-    reversed_sites,
-    scan,
     shapes,
 )
 from skylattice.schema import PHASE
@@ -29,13 +27,13 @@ MOSTLY, HARDLY = 0.75, 0.25
 
 
 @jit
-def _phase_of_regions(code, site, sign, n_preimages):
+def _phase_of_regions(code, sites, n_sites, site, sign, n_preimages):
     """The phase of a lattice by the codes of its sites and its preimages: see :mod:`skylattice.kernels.regions`."""
     ny, nx = code.shape
     group = np.empty((ny, nx), dtype=np.int32)
     reversed_sites(code, group)
     run, row = np.empty((ny * (nx // 2 + 1), RUN_COLUMNS), dtype=np.int32), np.empty(ny + 1, dtype=np.int32)
-    percolates = label_regions(group, run, row)
+    percolates = label_regions(group, sites, run, row)
     n_regions = len(percolates)
     charge = np.zeros(n_regions + 1, dtype=np.int32)
     for k in range(n_preimages):
@@ -48,7 +46,7 @@ def _phase_of_regions(code, site, sign, n_preimages):
         is_charged |= charge[k + 1] != 0
         if abs(charge[k + 1]) == 1 and not percolates[k] and spread[k] < STRIPE:
             compact_area += area[k]
-    share = reversed_area / (ny * nx)
+    share = reversed_area / n_sites
     if not is_charged and (share < DILUTE or share > 1.0 - DILUTE):
         return FERROMAGNET
     if compact_area >= MOSTLY * reversed_area and share >= DENSE:
@@ -56,15 +54,19 @@ def _phase_of_regions(code, site, sign, n_preimages):
     return SPIRAL if compact_area <= HARDLY * reversed_area else MIXED
 
 
-@gujit(["(float32[:,:,:], float64, int8[:])", "(float64[:,:,:], float64, int8[:])"], "(y,x,c),()->()")
-def phase(spin, field, out):
+@gujit(
+    ["(float32[:,:,:], float64, boolean[:], int8[:])", "(float64[:,:,:], float64, boolean[:], int8[:])"],
+    "(y,x,c),(),(k)->()",
+)
+def phase(spin, field, sites, out):
     """Flag of each lattice's phase in the field along z; -1 for a hole, or a lattice with a NaN."""
     out[0] = EMPTY
     if np.isnan(spin[0, 0, 0]):
         return
     ny, nx, _ = spin.shape
-    background = background_sign(spin, field)
     code = np.empty((ny, nx), dtype=np.uint8)
-    if scan(spin, background, code):
+    spin, background, _, n_sites, is_fine = survey(spin, field, sites, code)
+    if is_fine:
         site, sign = np.empty(2 * ny * nx, dtype=np.int32), np.empty(2 * ny * nx, dtype=np.int32)
-        out[0] = _phase_of_regions(code, site, sign, count_preimages(spin, background, code, site, sign))
+        n_preimages = count_preimages(spin, background, code, sites, site, sign)
+        out[0] = _phase_of_regions(code, sites, n_sites, site, sign, n_preimages)

@@ -1,4 +1,4 @@
-"""Connected regions of a mask on the torus, and the integer topological charge that belongs to each.
+"""Connected regions of sites, and the integer topological charge that belongs to each.
 
 The charge of a Berg-Lüscher triangulated configuration is the signed number of its spherical triangles that contain a
 generic direction p. With p opposite to the background, each such triangle has a corner on the reversed side, hence in
@@ -12,103 +12,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import uint64
 
 from skylattice.kernels._jit import jit
-
-#: x and y of the direction p; its z is minus the background. Off every symmetry axis, so that no spin, and no great
-#: circle through two spins, of a textbook texture hits it.
-_TARGET = (1.1315e-4, 4.913e-5)
-#: Bits of a site's code: with positive depth; on one or the other side of two planes through p.
-_REVERSED, _RIGHT, _LEFT, _ABOVE, _BELOW = 1, 2, 4, 8, 16
-_SIDES = _RIGHT | _LEFT | _ABOVE | _BELOW
-#: How far off a plane a spin must be to count as on one side, whatever rounding does.
-_OFF = 1e-12
+from skylattice.kernels.background import EMPTY_SITE, REVERSED, SIDES, TARGET, depth, spin_at
+from skylattice.kernels.frame import PERIODIC_X, PERIODIC_Y
 
 #: Columns of the table of runs: row, first site and the one after the last; the first run of the region, and where the
 #: run's first site lies from that of the first run along a path inside the region; number of the region, from 1.
 RUN_COLUMNS = 7
 Y, BEGIN, END, _ROOT, OFFSET_Y, OFFSET_X, REGION = range(RUN_COLUMNS)
-
-
-@jit
-def background_sign(spin, field):
-    """Direction of the background along z: the sign of the field, or of the mean S_z without one; +1 or -1."""
-    if field == 0.0 or np.isnan(field):
-        field = 0.0
-        for y in range(spin.shape[0]):
-            for x in range(spin.shape[1]):
-                field += spin[y, x, 2]
-    return -1.0 if field < 0.0 else 1.0
-
-
-@jit
-def spin_at(spin, y, x):
-    """The spin of a site in double precision."""
-    return np.float64(spin[y, x, 0]), np.float64(spin[y, x, 1]), np.float64(spin[y, x, 2])
-
-
-@jit
-def depth(s, background):
-    """S·p of a spin: 1 against the background (+1 or -1), -1 along it.
-
-    p is tilted off the z axis by 1e-4. A triangle that contains p has a corner with positive depth, exactly.
-    """
-    scale = 1.0 / math.sqrt(1.0 + _TARGET[0] ** 2 + _TARGET[1] ** 2)
-    return scale * _TARGET[0] * s[0] + scale * _TARGET[1] * s[1] - scale * background * s[2]
-
-
-@jit
-def scan(spin, background, code):
-    """Note for each site whether it has positive depth and on which sides of p it lies.
-
-    Parameters
-    ----------
-    spin
-        Unit spins, shape (y, x, 3), float32 or float64.
-    background
-        +1 or -1, along z.
-    code
-        Output, uint8, shape (y, x).
-
-    Returns
-    -------
-    Whether all spins are finite.
-    """
-    ny, nx = code.shape
-    sx, sy, sz, d, bits = np.empty(nx), np.empty(nx), np.empty(nx), np.empty(nx), np.empty(nx, dtype=np.int64)
-    scale = 1.0 / math.sqrt(1.0 + _TARGET[0] ** 2 + _TARGET[1] ** 2)
-    px, py, pz = scale * _TARGET[0], scale * _TARGET[1], scale * background
-    lean_x, lean_y = background * _TARGET[0], background * _TARGET[1]
-    for y in range(ny):
-        for x in range(nx):  # component by component and with unsigned indices, the loops below vectorise
-            sx[x], sy[x], sz[x] = spin[y, x, 0], spin[y, x, 1], spin[y, x, 2]
-        n_odd = 0
-        for i in range(uint64(nx)):
-            d[i] = px * sx[i] + py * sy[i] - pz * sz[i]
-            n_odd += (d[i] != d[i]) | (abs(d[i]) == np.inf)
-        if n_odd > 0:  # and no comparison with a NaN below, which would set off numpy's warning
-            return False
-        for i in range(uint64(nx)):
-            right, above = sx[i] + lean_x * sz[i], sy[i] + lean_y * sz[i]
-            bits[i] = (
-                (_REVERSED if d[i] > 0.0 else 0)
-                | (_RIGHT if right > _OFF else 0)
-                | (_LEFT if right < -_OFF else 0)
-                | (_ABOVE if above > _OFF else 0)
-                | (_BELOW if above < -_OFF else 0)
-            )
-        for x in range(nx):
-            code[y, x] = bits[x]
-    return True
-
-
-@jit
-def reversed_sites(code, group):
-    """1 for the sites with positive depth by their codes, else 0; both of shape (y, x)."""
-    for y in range(code.shape[0]):
-        for x in range(code.shape[1]):
-            group[y, x] = code[y, x] & _REVERSED
 
 
 @jit
@@ -161,13 +73,15 @@ def _list_runs(group, run, row):
 
 
 @jit
-def label_regions(group, run, row):
-    """Find the regions of 4-connected sites of the same group on the torus, and unwrap each.
+def label_regions(group, sites, run, row):
+    """Find the regions of 4-connected sites of the same group, and unwrap those on a torus.
 
     Parameters
     ----------
     group
         Shape (y, x), int32; 0 belongs to no region.
+    sites
+        Flags as in :mod:`skylattice.kernels.frame`: regions do not go on across open boundaries.
     run
         Output, int32, with a row for each run and the columns Y, ..., REGION; there can be as many as sites. Regions
         are numbered in the order of their first sites. Offsets are from a region's first site along a path inside the
@@ -177,7 +91,7 @@ def label_regions(group, run, row):
 
     Returns
     -------
-    Whether region k percolates, that is closes on itself around the torus, at index k - 1; bool.
+    Whether region k percolates, that is closes on itself across periodic boundaries, at index k - 1; bool.
     """
     ny, nx = group.shape
     n = _list_runs(group, run, row)
@@ -185,8 +99,11 @@ def label_regions(group, run, row):
     for y in range(ny):
         up = y + 1 if y + 1 < ny else 0
         first, last = row[y], row[y + 1] - 1
-        if first <= last and run[first, BEGIN] == 0 and run[last, END] == nx and group[y, 0] == group[y, nx - 1]:
+        is_closed = first <= last and sites[PERIODIC_X]
+        if is_closed and run[first, BEGIN] == 0 and run[last, END] == nx and group[y, 0] == group[y, nx - 1]:
             _join(run, closes, last, first, 0, nx - run[last, BEGIN])
+        if up == 0 and not sites[PERIODIC_Y]:
+            continue
         b = row[up]
         for a in range(first, last + 1):
             while b < row[up + 1] and run[b, END] <= run[a, BEGIN]:
@@ -266,8 +183,8 @@ def shapes(run, n_runs, n_regions):
 def _edge(a, b, background):
     """p·(a × b): on which side of the great circle through a and b the direction p lies. Exactly odd in (a, b)."""
     return (
-        _TARGET[0] * (a[1] * b[2] - a[2] * b[1])
-        + _TARGET[1] * (a[2] * b[0] - a[0] * b[2])
+        TARGET[0] * (a[1] * b[2] - a[2] * b[1])
+        + TARGET[1] * (a[2] * b[0] - a[0] * b[2])
         - background * (a[0] * b[1] - a[1] * b[0])
     )
 
@@ -288,11 +205,11 @@ def _covers(a, b, c, background):
 
 
 @jit
-def count_preimages(spin, background, code, site, sign):
+def count_preimages(spin, background, code, sites, site, sign):
     """Triangles that contain the direction p opposite to the background: signed, they sum to the charge.
 
     Each plaquette is cut along the diagonal (0, 0)-(1, 1), as in the Berg-Lüscher charge. Most triangles lie wholly on
-    one side of a plane through p, which their corners' codes tell.
+    one side of a plane through p, which their corners' codes tell. Plaquettes that lack a corner do not count.
 
     Parameters
     ----------
@@ -301,7 +218,9 @@ def count_preimages(spin, background, code, site, sign):
     background
         +1 or -1, along z.
     code
-        Shape (y, x), from :func:`scan`.
+        Shape (y, x), from :func:`skylattice.kernels.background.survey`.
+    sites
+        Flags as in :mod:`skylattice.kernels.frame`.
     site
         Output, int32, twice the number of sites long: flat index of each triangle's deepest corner.
     sign
@@ -314,18 +233,20 @@ def count_preimages(spin, background, code, site, sign):
     ny, nx = code.shape
     is_near = np.zeros(nx, dtype=np.uint8)
     n = 0
-    for y in range(ny):
+    for y in range(ny if sites[PERIODIC_Y] else ny - 1):
         up = y + 1 if y + 1 < ny else 0
         here, above = code[y], code[up]
         for x in range(nx - 1):
             a, b, c, d = here[x], here[x + 1], above[x + 1], above[x]
-            lower, upper = a & b & c & _SIDES, a & c & d & _SIDES
-            is_near[x] = (a | b | c | d) & _REVERSED if lower == 0 or upper == 0 else 0
-        is_near[nx - 1] = 1
+            lower, upper = a & b & c & SIDES, a & c & d & SIDES
+            is_near[x] = (a | b | c | d) & REVERSED if lower == 0 or upper == 0 else 0
+        is_near[nx - 1] = sites[PERIODIC_X]
         for x in range(nx):
             if is_near[x] == 0:
                 continue
             right = x + 1 if x + 1 < nx else 0
+            if (here[x] | here[right] | above[right] | above[x]) & EMPTY_SITE:
+                continue
             a, b, c, d = spin_at(spin, y, x), spin_at(spin, y, right), spin_at(spin, up, right), spin_at(spin, up, x)
             for k in range(2):
                 second, third = (b, c) if k == 0 else (c, d)

@@ -8,9 +8,9 @@ import numpy as np
 from numba import uint64
 
 from skylattice.kernels._jit import gujit, jit
-from skylattice.kernels.field import bond_couplings, field_row
-from skylattice.kernels.frame import add_row, row, unit_frame
-from skylattice.kernels.winding import winding
+from skylattice.kernels.field import NO_FIELD, bond_couplings, field_row, leave_out_empty_sites
+from skylattice.kernels.frame import add_row, is_there, is_whole, row, unit_frame
+from skylattice.kernels.winding import lid_charge, winding
 
 # Sums are kept per column, and over the columns at the end: additions in a fixed order that still vectorise.
 
@@ -41,7 +41,7 @@ def _add_alignment(unit, y, field, along, torque, cosine, smallest):
         ty = sz[i] * hx[i] - sx[i] * hz[i]
         tz = sx[i] * hy[i] - sy[i] * hx[i]
         strength = math.sqrt(hx[i] * hx[i] + hy[i] * hy[i] + hz[i] * hz[i])
-        c = dot / (1.0 if strength == 0.0 else strength)
+        c = dot / max(strength, NO_FIELD)
         along[i] += dot
         torque[i] += tx * tx + ty * ty + tz * tz
         cosine[i] += c
@@ -50,17 +50,17 @@ def _add_alignment(unit, y, field, along, torque, cosine, smallest):
 
 @gujit(
     [
-        "(float32[:,:,:], float64, float64, float64[:,:], float64, float64[:], float64[:])",
-        "(float64[:,:,:], float64, float64, float64[:,:], float64, float64[:], float64[:])",
+        "(float32[:,:,:], float64, float64, float64[:,:], float64, float64[:], boolean[:], float64[:])",
+        "(float64[:,:,:], float64, float64, float64[:,:], float64, float64[:], boolean[:], float64[:])",
     ],
-    "(y,x,c),(),(),(b,d),(),(k)->(k)",
+    "(y,x,c),(),(),(b,d),(),(k),(s)->(k)",
 )
-def lattice_scalars(spin, D, B, directions, J, slots, out):
+def lattice_scalars(spin, D, B, directions, J, slots, sites, out):
     """Scalars of a lattice, in the order of :data:`skylattice.observables.scalars.SCALARS`; NaN for a hole.
 
     The values of ``slots`` do not matter: a gufunc takes the length of its output from its inputs.
     """
-    unit, norm_error = unit_frame(spin)
+    unit, norm_error, n_sites = unit_frame(spin, sites)
     if math.isnan(norm_error):
         out[:] = np.nan
         return
@@ -72,14 +72,21 @@ def lattice_scalars(spin, D, B, directions, J, slots, out):
         add_row(unit, j, sums[0], sums[1], sums[2])
         _add_bonds(unit, j, couplings, sums[3], sums[4])
         field_row(unit, j, couplings, B, field)
+        before = smallest
+        if n_sites < ny * nx:
+            leave_out_empty_sites(unit, j, field)
+            before = smallest.copy()
         _add_alignment(unit, j, field, sums[5], sums[6], sums[7], smallest)
+        if n_sites < ny * nx:  # the 0 of an empty site is no alignment
+            for i in range(nx):
+                smallest[i] = smallest[i] if is_there(unit, j, i) else before[i]
     means = np.empty(8)
     for k in range(8):
-        means[k] = sums[k].sum() / (ny * nx)
+        means[k] = sums[k].sum() / n_sites
     m_x, m_y, m_z, exchange, dmi, along, torque, cosine = means
 
     for k in range(2):
-        out[k] = winding(unit, k == 1)
+        out[k] = winding(unit, k == 1, is_whole(sites))
     out[2], out[3], out[4] = m_x, m_y, m_z
     out[5], out[6], out[7], out[8] = exchange + dmi - B * m_z, exchange, dmi, -B * m_z
     out[9], out[10] = cosine, smallest.min()
@@ -87,3 +94,4 @@ def lattice_scalars(spin, D, B, directions, J, slots, out):
     out[12] = norm_error
     # the energy summed over bonds, each once, minus the local energies -S·(h - B ẑ) / 2 - B S_z summed over sites
     out[13] = out[5] + 0.5 * (along + B * m_z)
+    out[14] = 0.0 if is_whole(sites) else lid_charge(unit)

@@ -115,7 +115,7 @@ def wrap_torus(points, width, height, margin):
     what came of it. The triangles are all there unless that is BEYOND or CLOSE.
     """
     n = len(points)
-    coordinates, source = with_ghosts(points, width, height, margin)
+    coordinates, source = with_ghosts(points, width, height, margin, margin)
     side = math.sqrt(width * height / n)
     cells = _cells(coordinates, width, height, margin, side)
     corner, images = np.zeros((2 * n, 3), dtype=np.int32), np.zeros((2 * n, 3), dtype=np.int64)

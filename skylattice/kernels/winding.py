@@ -8,7 +8,10 @@ import numpy as np
 from numba import uint64
 
 from skylattice.kernels._jit import jit
-from skylattice.kernels.frame import row
+from skylattice.kernels.frame import has_corners, row
+
+#: Off every symmetry axis, so that no edge of a textbook texture passes through it or its opposite.
+_APEX = (0.29, 0.46, math.sqrt(1.0 - 0.29**2 - 0.46**2))
 
 
 @jit
@@ -43,6 +46,14 @@ def half_angles(plaquettes, real, imag):
 
 
 @jit
+def leave_out_cut_plaquettes(unit, y, real, imag):
+    """Set the angles of the plaquettes of a row to 0 that lack a corner."""
+    for i in range(real.shape[1]):
+        if not has_corners(unit, y, i):
+            real[:, i], imag[:, i] = 1.0, 0.0
+
+
+@jit
 def _turn(product_real, product_imag, turns, real, imag):
     """Multiply each product by a complex number, and count how often its argument leaves (-π, π].
 
@@ -65,17 +76,57 @@ def _turn(product_real, product_imag, turns, real, imag):
 
 
 @jit
-def winding(unit, alternate):
-    """Berg-Lüscher charge of a lattice given by :func:`skylattice.kernels.frame.unit_frame`.
+def _triangle(r, unit, ay, ax, by, bx):
+    """Charge of the triangle of the vector r and the spins at two sites."""
+    a, b = unit[:, ay + 1, ax + 1], unit[:, by + 1, bx + 1]
+    triple = r[0] * (a[1] * b[2] - a[2] * b[1]) + r[1] * (a[2] * b[0] - a[0] * b[2])
+    triple += r[2] * (a[0] * b[1] - a[1] * b[0])
+    real = 1.0 + a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+    for c in range(3):
+        real += r[c] * (a[c] + b[c])
+    return math.atan2(triple, real) / (2.0 * math.pi)
+
+
+@jit
+def lid_charge(unit):
+    """Charge of triangles that close the surface of all whole plaquettes, from each free edge to one direction.
+
+    With them the charge is an integer, also where the lattice has open boundaries or empty sites.
+    """
+    ny, nx = unit.shape[1] - 2, unit.shape[2] - 2
+    whole = np.empty((ny, nx), dtype=np.bool_)
+    for j in range(ny):
+        for i in range(nx):
+            whole[j, i] = has_corners(unit, j, i)
+    total = 0.0
+    for j in range(ny):
+        for i in range(nx):
+            if whole[j, i]:  # its edges, clockwise
+                if not whole[j - 1, i]:
+                    total += _triangle(_APEX, unit, j, i + 1, j, i)
+                if not whole[j, i - 1]:
+                    total += _triangle(_APEX, unit, j, i, j + 1, i)
+                if not whole[(j + 1) % ny, i]:
+                    total += _triangle(_APEX, unit, j + 1, i, j + 1, i + 1)
+                if not whole[j, (i + 1) % nx]:
+                    total += _triangle(_APEX, unit, j + 1, i + 1, j, i + 1)
+    return total
+
+
+@jit
+def winding(unit, alternate, whole):
+    """Berg-Lüscher charge of a lattice given by :func:`skylattice.kernels.frame.unit_frame`, over whole plaquettes.
 
     The half angles of each column of plaquettes are summed as a product of complex numbers: one arctangent per
-    column instead of two per plaquette, in loops that vectorise.
+    column instead of two per plaquette, in loops that vectorise. ``whole`` says that no plaquette lacks a corner.
     """
     ny, nx = unit.shape[1] - 2, unit.shape[2] - 2
     real, imag = np.empty((2, nx)), np.empty((2, nx))
     product_real, product_imag, turns = np.ones(nx), np.zeros(nx), np.zeros(nx)
     for j in range(ny):
         half_angles(corners(unit, j, alternate), real, imag)
+        if not whole:
+            leave_out_cut_plaquettes(unit, j, real, imag)
         _turn(product_real, product_imag, turns, real[0], imag[0])
         _turn(product_real, product_imag, turns, real[1], imag[1])
     total = 0.0

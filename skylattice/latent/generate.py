@@ -54,7 +54,7 @@ def latent_set(ds: xr.Dataset, model: VAE | str | os.PathLike[str], *, spin: str
     if "mu" not in ds or "log_var" not in ds:
         missing.append(infer.encode(of.spin, model, of.hamiltonian, D=of.D, B=of.B)[["mu", "log_var"]])
     if "n_defects" not in ds:
-        missing.append(of_spins(defects, of.spin, of.B)[["n_defects"]])
+        missing.append(of_spins(defects, of.spin, of.B, of.sites)[["n_defects"]])
     ds = ds.assign({name: part[name].variable for part in missing for name in part})
     known = ds[["mu", "log_var", "n_defects"]].compute()
     mu, log_var = (per_lattice(known[name], ds[spin]) for name in ("mu", "log_var"))

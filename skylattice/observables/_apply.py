@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import TORUS, Sites
 from skylattice.schema import SPIN_DIMS, check_coordinate
 
 
@@ -27,12 +28,13 @@ def apply_to_lattices(
     path: str,
     spin: xr.DataArray,
     *parameters: xr.DataArray | float,
+    sites: Sites = TORUS,
     output_dims: Sequence[str] = (),
     output_sizes: dict[str, int] | None = None,
     constants: Sequence[Any] = (),
     dtype: type[np.generic] = np.float64,
 ) -> xr.DataArray:
-    """Apply a kernel to each lattice: ``kernel(spin, *parameters, *constants)``.
+    """Apply a kernel to each lattice: ``kernel(spin, *parameters, *constants, sites)``.
 
     Parameters
     ----------
@@ -42,6 +44,8 @@ def apply_to_lattices(
         Shape ``(..., y, x, component)``.
     parameters
         One number per lattice: broadcast against the leading dims.
+    sites
+        Which sites and bonds there are; the kernel takes its flags.
     output_dims, output_sizes
         Dims of a lattice's result, and the lengths of those that ``spin`` does not have.
     constants
@@ -50,8 +54,8 @@ def apply_to_lattices(
         Of the result.
     """
     return xr.apply_ufunc(
-        partial(call_kernel, path, constants=tuple(constants)),
-        spin,
+        partial(call_kernel, path, constants=(*constants, sites.flags)),
+        sites.of_spins(spin),
         *parameters,
         input_core_dims=[SPIN_DIMS, *[()] * len(parameters)],
         output_core_dims=[output_dims],

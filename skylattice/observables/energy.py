@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xarray as xr
 
+from skylattice.boundary import TORUS, Sites
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.observables._apply import apply_to_lattices, checked_parameter
 from skylattice.observables.scalars import lattice_scalars
@@ -13,7 +14,11 @@ ENERGIES = ["energy", "energy_exchange", "energy_dmi", "energy_zeeman"]
 
 
 def energy(
-    spin: xr.DataArray, D: xr.DataArray | float, B: xr.DataArray | float, hamiltonian: Hamiltonian
+    spin: xr.DataArray,
+    D: xr.DataArray | float,
+    B: xr.DataArray | float,
+    hamiltonian: Hamiltonian,
+    sites: Sites = TORUS,
 ) -> xr.Dataset:
     """Energy of each lattice, in total and by term, per site.
 
@@ -26,12 +31,14 @@ def energy(
         DMI magnitude and field along z in units of J, of any shape that broadcasts against the leading dims.
     hamiltonian
         Symmetry and sign of the DMI.
+    sites
+        Which sites and bonds there are: of a periodic lattice without empty sites all.
 
     Returns
     -------
     Dataset with ``energy`` and its terms ``energy_exchange``, ``energy_dmi``, ``energy_zeeman``, each of shape
-    ``(...)``, in J per site; NaN for a hole. A dimension of length 1 has no bonds, one of length 2 has two between
-    the same neighbours. Lazy if any input is lazy.
+    ``(...)``, in J per site that is there; NaN for a hole. Bonds are between sites that are there. A periodic dimension
+    of length 1 has none, one of length 2 has two between the same neighbours. Lazy if any input is lazy.
 
     Raises
     ------
@@ -45,11 +52,15 @@ def energy(
     >>> energy(ds.spin, ds.D, ds.B, Hamiltonian()).energy.item()
     -2.25
     """
-    return lattice_scalars(spin, D, B, hamiltonian)[ENERGIES]
+    return lattice_scalars(spin, D, B, hamiltonian, sites)[ENERGIES]
 
 
 def temperature(
-    spin: xr.DataArray, D: xr.DataArray | float, B: xr.DataArray | float, hamiltonian: Hamiltonian
+    spin: xr.DataArray,
+    D: xr.DataArray | float,
+    B: xr.DataArray | float,
+    hamiltonian: Hamiltonian,
+    sites: Sites = TORUS,
 ) -> xr.DataArray:
     """Spin temperature of each lattice, <|S×h|²> / 2<S·h>; parameters as :func:`energy`.
 
@@ -71,18 +82,22 @@ def temperature(
     >>> temperature(ds.spin, ds.D, ds.B, Hamiltonian()).item()
     0.0
     """
-    return lattice_scalars(spin, D, B, hamiltonian)["temperature"]
+    return lattice_scalars(spin, D, B, hamiltonian, sites)["temperature"]
 
 
 def energy_density(
-    spin: xr.DataArray, D: xr.DataArray | float, B: xr.DataArray | float, hamiltonian: Hamiltonian
+    spin: xr.DataArray,
+    D: xr.DataArray | float,
+    B: xr.DataArray | float,
+    hamiltonian: Hamiltonian,
+    sites: Sites = TORUS,
 ) -> xr.DataArray:
     """Local energy of each site: half of each of its bonds, and its Zeeman energy; parameters as :func:`energy`.
 
     Returns
     -------
-    Shape ``(..., y, x)``, in J; its mean over the sites is the energy per site. NaN for a hole. Lazy if any input is
-    lazy.
+    Shape ``(..., y, x)``, in J; its mean over the sites that are there is the energy per site. 0 where no site is, NaN
+    for a hole. Lazy if any input is lazy.
 
     Examples
     --------
@@ -91,17 +106,21 @@ def energy_density(
     >>> energy_density(ds.spin, ds.D, ds.B, Hamiltonian()).squeeze().values[3, 5]
     np.float64(-2.25)
     """
-    return _site_map("energy_density", spin, D, B, hamiltonian)
+    return _site_map("energy_density", spin, D, B, hamiltonian, sites)
 
 
 def effective_field(
-    spin: xr.DataArray, D: xr.DataArray | float, B: xr.DataArray | float, hamiltonian: Hamiltonian
+    spin: xr.DataArray,
+    D: xr.DataArray | float,
+    B: xr.DataArray | float,
+    hamiltonian: Hamiltonian,
+    sites: Sites = TORUS,
 ) -> xr.DataArray:
     """Effective field h = -∂H/∂S on each site; parameters as :func:`energy`.
 
     Returns
     -------
-    Shape ``(..., y, x, component)``, in J; NaN for a hole. Lazy if any input is lazy.
+    Shape ``(..., y, x, component)``, in J; 0 where no site is, NaN for a hole. Lazy if any input is lazy.
 
     Examples
     --------
@@ -110,11 +129,15 @@ def effective_field(
     >>> effective_field(ds.spin, ds.D, ds.B, Hamiltonian()).squeeze().values[3, 5]
     array([0.  , 0.  , 4.25])
     """
-    return _site_map("effective_field", spin, D, B, hamiltonian)
+    return _site_map("effective_field", spin, D, B, hamiltonian, sites)
 
 
 def cos_theta(
-    spin: xr.DataArray, D: xr.DataArray | float, B: xr.DataArray | float, hamiltonian: Hamiltonian
+    spin: xr.DataArray,
+    D: xr.DataArray | float,
+    B: xr.DataArray | float,
+    hamiltonian: Hamiltonian,
+    sites: Sites = TORUS,
 ) -> xr.DataArray:
     """Alignment S·h / |h| of each spin with its effective field; parameters as :func:`energy`.
 
@@ -122,8 +145,9 @@ def cos_theta(
 
     Returns
     -------
-    Shape ``(..., y, x)``, unit 1, between -1 and 1, 0 where h = 0; NaN for a hole. Named ``cos_theta_map``, because
-    ``cos_theta`` is the mean in :func:`skylattice.observables.scalars.observables`. Lazy if any input is lazy.
+    Shape ``(..., y, x)``, unit 1, between -1 and 1, 0 where h = 0 or no site is; NaN for a hole. Named
+    ``cos_theta_map``, because ``cos_theta`` is the mean in :func:`skylattice.observables.scalars.observables`. Lazy if
+    any input is lazy.
 
     Examples
     --------
@@ -132,11 +156,16 @@ def cos_theta(
     >>> round(cos_theta(ds.spin, ds.D, ds.B, Hamiltonian()).min().item(), 9)
     1.0
     """
-    return _site_map("cos_theta_map", spin, D, B, hamiltonian)
+    return _site_map("cos_theta_map", spin, D, B, hamiltonian, sites)
 
 
 def _site_map(
-    name: str, spin: xr.DataArray, D: xr.DataArray | float, B: xr.DataArray | float, hamiltonian: Hamiltonian
+    name: str,
+    spin: xr.DataArray,
+    D: xr.DataArray | float,
+    B: xr.DataArray | float,
+    hamiltonian: Hamiltonian,
+    sites: Sites,
 ) -> xr.DataArray:
     """Apply the energy kernel that gives the registry's variable ``name``."""
     check_spin(spin)
@@ -145,6 +174,7 @@ def _site_map(
         spin,
         checked_parameter("D", D),
         checked_parameter("B", B),
+        sites=sites,
         output_dims=SPIN_DIMS if name == "effective_field" else SITE_DIMS,
         constants=[hamiltonian.dmi_directions, hamiltonian.J],
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import xarray as xr
 
+from skylattice.boundary import TORUS, Sites
 from skylattice.observables._apply import apply_to_lattices
 from skylattice.schema import COMPONENT, COMPONENTS, check_spin, label
 
 
-def magnetization(spin: xr.DataArray) -> xr.DataArray:
+def magnetization(spin: xr.DataArray, sites: Sites = TORUS) -> xr.DataArray:
     """Mean spin of each lattice.
 
     Parameters
@@ -16,6 +17,8 @@ def magnetization(spin: xr.DataArray) -> xr.DataArray:
     spin
         Unit spins, shape ``(..., y, x, component)``, component = 3, dimensionless. May be chunked along any leading
         dimension; ``y``, ``x``, ``component`` must be one chunk.
+    sites
+        Which sites there are: the mean is over them.
 
     Returns
     -------
@@ -33,10 +36,10 @@ def magnetization(spin: xr.DataArray) -> xr.DataArray:
     array([0., 0., 1.])
     """
     check_spin(spin)
-    mean = apply_to_lattices("magnetization.magnetization", spin, output_dims=[COMPONENT])
+    mean = apply_to_lattices("magnetization.magnetization", spin, sites=sites, output_dims=[COMPONENT])
     return label(mean.assign_coords({COMPONENT: list(COMPONENTS)}), "magnetization")
 
 
-def m_z(spin: xr.DataArray) -> xr.DataArray:
+def m_z(spin: xr.DataArray, sites: Sites = TORUS) -> xr.DataArray:
     """Mean magnetization along the field: the z component of :func:`magnetization`, shape ``(...)``."""
-    return label(magnetization(spin).sel({COMPONENT: "z"}, drop=True), "m_z")
+    return label(magnetization(spin, sites).sel({COMPONENT: "z"}, drop=True), "m_z")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import TORUS, Sites
 from skylattice.observables._apply import apply_to_lattices
 from skylattice.schema import check_spin, label
 
 
-def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
+def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0, sites: Sites = TORUS) -> xr.DataArray:
     """Label the magnetic phase of each lattice.
 
     The rule looks at the regions of 4-connected sites that point against the background, which lies along the field,
@@ -33,6 +34,8 @@ def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
         dimension; ``y``, ``x``, ``component`` must be one chunk.
     B
         Field along z in units of J, of any shape that broadcasts against the leading dims; only its sign matters.
+    sites
+        Which sites and bonds there are. Regions end at open boundaries; shares are of the sites that are there.
 
     Returns
     -------
@@ -51,4 +54,4 @@ def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> xr.DataArray:
     1
     """
     check_spin(spin)
-    return label(apply_to_lattices("phase.phase", spin, B, dtype=np.int8), "phase")
+    return label(apply_to_lattices("phase.phase", spin, B, sites=sites, dtype=np.int8), "phase")

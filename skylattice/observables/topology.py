@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import TORUS, Sites
 from skylattice.errors import SchemaError
 from skylattice.observables._apply import apply_to_lattices
 from skylattice.schema import SITE_DIMS, check_spin, label
@@ -16,15 +17,21 @@ Diagonal = Literal["main", "alt"]
 
 
 def topological_charge(
-    spin: xr.DataArray, *, method: Method = "berg-luescher", diagonal: Diagonal = "main"
+    spin: xr.DataArray,
+    sites: Sites = TORUS,
+    *,
+    method: Method = "berg-luescher",
+    diagonal: Diagonal = "main",
 ) -> xr.DataArray:
-    """Topological charge of each lattice, periodic along x and y.
+    """Topological charge of each lattice.
 
     Parameters
     ----------
     spin
         Unit spins, shape ``(..., y, x, component)``, component = 3, dimensionless. May be chunked along any leading
         dimension; ``y``, ``x``, ``component`` must be one chunk.
+    sites
+        Which sites and bonds there are: of a periodic lattice without empty sites all.
     method
         ``"berg-luescher"`` sums the solid angles of the two triangles of each plaquette [1]_: an integer for any
         periodic lattice. ``"gradient"`` sums S·(∂_x S × ∂_y S) / 4π with central differences: not an integer, and
@@ -35,8 +42,10 @@ def topological_charge(
 
     Returns
     -------
-    Shape ``(...)``, unit 1; NaN for a hole. Berg-Lüscher charges are integers to 1e-9, float32 spins included, unless
-    neighbours are opposite to within rounding: then no charge is defined. Lazy if ``spin`` is lazy.
+    Shape ``(...)``, unit 1; NaN for a hole. Berg-Lüscher charges of periodic lattices without empty sites are integers
+    to 1e-9, float32 spins included, unless neighbours are opposite to within rounding: then no charge is defined. With
+    open boundaries or empty sites the charge is that of the plaquettes whose four corners are there, and no integer.
+    Lazy if ``spin`` is lazy.
 
     Raises
     ------
@@ -54,23 +63,28 @@ def topological_charge(
     -1.0
     """
     if method == "gradient":
-        density = charge_density(spin, method=method, diagonal=diagonal)
+        density = charge_density(spin, sites, method=method, diagonal=diagonal)
         return label(density.sum(SITE_DIMS, skipna=False), "topological_charge")
     check_spin(spin)
     alternate = _alternate(method, diagonal)
-    charge = apply_to_lattices("topology.topological_charge", spin, constants=[alternate])
+    charge = apply_to_lattices("topology.topological_charge", spin, sites=sites, constants=[alternate])
     return label(charge, "topological_charge_alt" if alternate else "topological_charge")
 
 
 def charge_density(
-    spin: xr.DataArray, *, method: Method = "berg-luescher", diagonal: Diagonal = "main"
+    spin: xr.DataArray,
+    sites: Sites = TORUS,
+    *,
+    method: Method = "berg-luescher",
+    diagonal: Diagonal = "main",
 ) -> xr.DataArray:
     """Topological charge of each plaquette, or, by gradients, of each site; parameters as :func:`topological_charge`.
 
     Returns
     -------
     Shape ``(..., y, x)``, unit 1. The plaquette of (y, x) has its other corners at x + 1 and y + 1, and a charge
-    between -1 and 1. The sum over the lattice is the topological charge. NaN for a hole. Lazy if ``spin`` is lazy.
+    between -1 and 1; 0 if a corner is not there. Gradients are one-sided where a neighbour is not there. The sum over
+    the lattice is the topological charge. NaN for a hole. Lazy if ``spin`` is lazy.
 
     Raises
     ------
@@ -87,9 +101,11 @@ def charge_density(
     check_spin(spin)
     alternate = _alternate(method, diagonal)
     if method == "gradient":
-        density = apply_to_lattices("topology.gradient_density", spin, output_dims=SITE_DIMS)
+        density = apply_to_lattices("topology.gradient_density", spin, sites=sites, output_dims=SITE_DIMS)
     else:
-        density = apply_to_lattices("topology.charge_density", spin, output_dims=SITE_DIMS, constants=[alternate])
+        density = apply_to_lattices(
+            "topology.charge_density", spin, sites=sites, output_dims=SITE_DIMS, constants=[alternate]
+        )
     return label(density, "charge_density")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skylattice.boundary import TORUS
 from skylattice.errors import SimulationError, StoreError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.layouts import shape_of
@@ -221,7 +222,7 @@ def _finish(
     spin = np.stack([hole if isinstance(lattice, str) else lattice for lattice in lattices])
     status = np.where(np.isnan(spin[:, 0, 0, 0]), STATUS["failed"], STATUS["done"])
     if only_phase is not None:
-        status[(status == STATUS["done"]) & (phase(spin, B) != PHASE[only_phase])] = STATUS["skipped"]
+        status[(status == STATUS["done"]) & (phase(spin, B, TORUS.flags) != PHASE[only_phase])] = STATUS["skipped"]
         spin[status == STATUS["skipped"]] = np.nan
     seeds = [int(lattice_seed(options["seed"], D, B, r).generate_state(1, np.uint64)[0]) for r in realizations]
     write_point(store, D=D, B=B, spin=spin, status=status.tolist(), seeds=seeds, realizations=realizations)

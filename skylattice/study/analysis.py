@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice.arrays import field, lattices
+from skylattice.boundary import Sites
 from skylattice.defects.of_spins import of_spins
 from skylattice.defects.skyrmion_lattice import skyrmion_lattice
 from skylattice.errors import MissingExtraError, SkylatticeError
@@ -65,15 +66,16 @@ def analyse_store(store: str | os.PathLike[str], *, progress: bool = True) -> xr
 
 def _analyse_point(ds: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Scalars and defects of a few lattices, eager; with the defects, order and grains."""
-    return _scalars(ds), of_spins(skyrmion_lattice, ds["spin"], field(ds))
+    return _scalars(ds), of_spins(skyrmion_lattice, ds["spin"], field(ds), Sites.of(ds))
 
 
 def _scalars(ds: xr.Dataset) -> xr.Dataset:
     """Observables, quality and phase; without energies where the interaction is not known."""
-    labelled = phase(ds["spin"], field(ds))
+    sites = Sites.of(ds)
+    labelled = phase(ds["spin"], field(ds), sites)
     if Hamiltonian.if_stated(ds.attrs) is None:
-        charges = [topological_charge(ds["spin"], diagonal=diagonal) for diagonal in ("main", "alt")]
-        mean = magnetization(ds["spin"])
+        charges = [topological_charge(ds["spin"], sites, diagonal=diagonal) for diagonal in ("main", "alt")]
+        mean = magnetization(ds["spin"], sites)
         components = [label(mean.sel(component=c, drop=True), f"m_{c}") for c in COMPONENTS]
         return xr.merge([*charges, *components, labelled], compat="override")
     of = lattices(ds)

@@ -44,7 +44,7 @@ def anomaly_scores(spins: xr.Dataset, output: xr.DataArray, training: np.ndarray
     squared error of a PCA of the spins.
     """
     of = lattices(spins)
-    found = of_spins(skyrmion_lattice, of.spin, of.B).compute()
+    found = of_spins(skyrmion_lattice, of.spin, of.B, of.sites).compute()
     spin = of.spin.transpose("sample", *SITE_DIMS, COMPONENT)
     residual = (cos_theta(output, *of[1:]) - cos_theta(*of)) ** 2
     maps = {

@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from skylattice.arrays import lattices
+from skylattice.boundary import Sites
 from skylattice.defects.classify import defects
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError, StoreError
@@ -183,7 +184,9 @@ def count_by_thesis_rule(ensemble: Ensemble) -> Ensemble:
 
 def _thesis_count(ds: xr.Dataset) -> xr.Dataset:
     """Defects by the thesis' rule and its open triangulation, whose hull counts as defects."""
-    counted = of_spins(defects, ds["spin"], ds["B"], rule="dusek2023", boundary="open", exclude_hull=False)
+    counted = of_spins(
+        defects, ds["spin"], ds["B"], Sites.of(ds), rule="dusek2023", boundary="open", exclude_hull=False
+    )
     return counted[["n_defects"]].compute()
 
 

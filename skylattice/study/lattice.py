@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import TORUS, BoundaryLike, Sites
 from skylattice.defects.classify import Defects, find_defects
 from skylattice.defects.detect import Rule, ample_capacity, skyrmions
 from skylattice.defects.grains import find_grains
-from skylattice.defects.triangulate import Boundary, Mesh, triangulate
+from skylattice.defects.triangulate import Mesh, triangulate
 from skylattice.errors import SchemaError
-from skylattice.schema import SPIN_DIMS, check_spin
+from skylattice.schema import SITE_DIMS, SPIN_DIMS, check_spin
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class LatticeAnalysis:
 
 
 def analyse_lattice(
-    spin: xr.DataArray, B: xr.DataArray | float = 0.0, *, rule: Rule = "charge", boundary: Boundary = "periodic"
+    spin: xr.DataArray,
+    B: xr.DataArray | float = 0.0,
+    sites: Sites = TORUS,
+    *,
+    rule: Rule = "charge",
+    boundary: BoundaryLike | None = None,
 ) -> LatticeAnalysis:
     """Find the skyrmions of one lattice, triangulate them, and classify the defects and grains of the mesh.
 
@@ -51,8 +57,11 @@ def analyse_lattice(
         Unit spins of one lattice, dims y, x, component, and others of length 1. Computed if lazy.
     B
         Field along z in units of J; its sign tells the background.
+    sites
+        Which sites and bonds there are, of this lattice alone.
     rule, boundary
-        As for :func:`skylattice.defects.detect.skyrmions` and :func:`skylattice.defects.triangulate.triangulate`.
+        As for :func:`skylattice.defects.detect.skyrmions` and :func:`skylattice.defects.triangulate.triangulate`; the
+        boundary is that of the sites by default.
 
     Raises
     ------
@@ -68,8 +77,8 @@ def analyse_lattice(
     (35, 4)
     """
     spin = _one_lattice(spin)
-    points = _centres(spin, B, rule)
-    mesh = triangulate(points, (spin.sizes["y"], spin.sizes["x"]), boundary)
+    points = _centres(spin, B, sites, rule)
+    mesh = _mesh(points, spin, sites, boundary)
     if mesh is None:
         return LatticeAnalysis(spin, points)
     # grains are defined on the torus
@@ -77,8 +86,8 @@ def analyse_lattice(
     return LatticeAnalysis(spin, points, mesh, find_defects(mesh), grain)
 
 
-def mesh_of_lattice(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> Mesh | None:
-    """Periodic triangulation of the skyrmions of one lattice alone; parameters and errors as :func:`analyse_lattice`.
+def mesh_of_lattice(spin: xr.DataArray, B: xr.DataArray | float = 0.0, sites: Sites = TORUS) -> Mesh | None:
+    """Triangulation of the skyrmions of one lattice alone; parameters and errors as :func:`analyse_lattice`.
 
     Returns
     -------
@@ -92,7 +101,12 @@ def mesh_of_lattice(spin: xr.DataArray, B: xr.DataArray | float = 0.0) -> Mesh |
     {6}
     """
     spin = _one_lattice(spin)
-    return triangulate(_centres(spin, B, "charge"), (spin.sizes["y"], spin.sizes["x"]))
+    return _mesh(_centres(spin, B, sites, "charge"), spin, sites, None)
+
+
+def _mesh(points: np.ndarray, spin: xr.DataArray, sites: Sites, boundary: BoundaryLike | None) -> Mesh | None:
+    mask = None if sites.mask is None else sites.mask.squeeze(drop=True).transpose(*SITE_DIMS).values
+    return triangulate(points, (spin.sizes["y"], spin.sizes["x"]), sites.boundary.of_neighbours(boundary), mask)
 
 
 def _one_lattice(spin: xr.DataArray) -> xr.DataArray:
@@ -105,9 +119,10 @@ def _one_lattice(spin: xr.DataArray) -> xr.DataArray:
     return spin.squeeze(leading, drop=True).transpose(*SPIN_DIMS).compute()
 
 
-def _centres(spin: xr.DataArray, B: xr.DataArray | float, rule: Rule) -> np.ndarray:
+def _centres(spin: xr.DataArray, B: xr.DataArray | float, sites: Sites, rule: Rule) -> np.ndarray:
     """Centres of all skyrmions, of which noise has more than the usual number, shape (n, 2)."""
     rows = ample_capacity((spin.sizes["y"], spin.sizes["x"]))
-    found = skyrmions(spin, xr.DataArray(B).squeeze(drop=True), rule=rule, max_skyrmions=rows).compute()
+    alone = sites if sites.mask is None else Sites(sites.boundary, sites.mask.squeeze(drop=True))
+    found = skyrmions(spin, xr.DataArray(B).squeeze(drop=True), alone, rule=rule, max_skyrmions=rows).compute()
     n = int(np.nan_to_num(found["n_skyrmions"].item()))
     return np.column_stack([found["skyrmion_x"].values[:n], found["skyrmion_y"].values[:n]])

@@ -47,9 +47,9 @@ def measure(ds: xr.Dataset, *, spin: str = "spin") -> xr.Dataset:
     of = lattices(ds, spin=spin)
     scalars = observables(*of)[list(_SCALARS)]
     rows = ample_capacity((ds.sizes["y"], ds.sizes["x"]))
-    counts = of_spins(defects, of.spin, of.B, max_skyrmions=rows)[list(_COUNTS)]
+    counts = of_spins(defects, of.spin, of.B, of.sites, max_skyrmions=rows)[list(_COUNTS)]
     artefacts = (cos_theta(*of) < ARTEFACT_COS_THETA).sum(SITE_DIMS)
-    power = structure_factor(of.spin)
+    power = structure_factor(of.spin, of.sites)
     result = xr.merge([scalars, counts], compat="override").assign(n_artefacts=artefacts).compute()
     values = np.asarray(ds[spin].transpose("sample", "y", "x", "component").values, dtype=np.float64)
     size = (ds.sizes["y"], ds.sizes["x"])

@@ -95,7 +95,7 @@ def compare(ds: xr.Dataset, output: xr.DataArray, names: Sequence[str]) -> Shown
     of = lattices(ds)
     squared = ((output - of.spin) ** 2).sum(COMPONENT).transpose("sample", *SITE_DIMS).values
     fields = np.broadcast_to(of.B.values, len(names))
-    meshes = [mesh_of_lattice(of.spin[k], float(B)) for k, B in enumerate(fields)]
+    meshes = [mesh_of_lattice(of.spin[k], float(B), of.sites) for k, B in enumerate(fields)]
     return Shown(list(names), _maps(ds), _maps(ds.assign(spin=output)), squared, meshes)
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from lattices import annealed
 
 from skylattice import schema, testing
+from skylattice.boundary import TORUS
 from skylattice.defects.detect import skyrmions
 from skylattice.errors import SchemaError
 from skylattice.kernels import detect as kernel
@@ -31,7 +32,7 @@ def found(ds, name, **options):
 def n_regions(mask):
     """Number of 4-connected regions on the torus."""
     run, row = np.empty((mask.size, RUN_COLUMNS), dtype=np.int32), np.empty(len(mask) + 1, dtype=np.int32)
-    return len(label_regions(mask.astype(np.int32), run, row))
+    return len(label_regions(mask.astype(np.int32), TORUS.flags, run, row))
 
 
 # Charge

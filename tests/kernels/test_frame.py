@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylattice import testing
+from skylattice.boundary import TORUS
 from skylattice.kernels.frame import row, unit_frame
 
 
@@ -17,7 +18,8 @@ from skylattice.kernels.frame import row, unit_frame
 def test_frame__holds_unit_spins_and_repeats_the_opposite_edges(size, seed, dtype):
     ny = size[0]
     spin = (2.5 * testing.random_spins(size, seed)).astype(dtype)
-    unit, norm_error = unit_frame(spin)
+    unit, norm_error, n_sites = unit_frame(spin, TORUS.flags)
+    assert n_sites == size[0] * size[1]
     expected = spin.astype(np.float64)
     length = np.linalg.norm(expected, axis=-1, keepdims=True)
     np.testing.assert_allclose(unit[:, 1:-1, 1:-1], np.moveaxis(expected / length, -1, 0), rtol=0, atol=1e-15)
@@ -31,7 +33,7 @@ def test_frame__holds_unit_spins_and_repeats_the_opposite_edges(size, seed, dtyp
 def test_frame__reads_any_strides():
     spin = testing.random_spins((4, 6), 0)
     strided = np.asfortranarray(spin)[::-1, ::2]
-    np.testing.assert_array_equal(unit_frame(strided)[0], unit_frame(strided.copy())[0])
+    np.testing.assert_array_equal(unit_frame(strided, TORUS.flags)[0], unit_frame(strided.copy(), TORUS.flags)[0])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 0.0], ids=str)
@@ -39,4 +41,4 @@ def test_frame__reads_any_strides():
 def test_frame__reports_a_bad_spin_without_a_warning(bad, site):
     spin = testing.random_spins((4, 6), 0)
     spin[site] = bad
-    assert np.isnan(unit_frame(spin)[1])
+    assert np.isnan(unit_frame(spin, TORUS.flags)[1])

@@ -105,7 +105,7 @@ ANALYSE = (
     "import warnings, numpy as np; caught = warnings.catch_warnings(record=True); seen = caught.__enter__(); "
     "from skylattice.kernels.magnetization import magnetization; "
     "spin = np.zeros((9, 9, 3)); spin[..., 2] = 1; "
-    "assert (magnetization(spin) == [0, 0, 1]).all(); print(len(seen), *[w.message for w in seen])"
+    "assert (magnetization(spin, [True, True, False]) == [0, 0, 1]).all(); print(len(seen), *[w.message for w in seen])"
 )
 
 
@@ -134,7 +134,7 @@ def test_kernels__used_before_a_fork_compile_after_it(tmp_path):
     code = (
         "import os, numpy as np\n"
         "from skylattice.kernels.magnetization import magnetization\n"
-        "magnetization(np.ones((9, 9, 3)))\n"
+        "magnetization(np.ones((9, 9, 3)), [True, True, False])\n"
         "pid = os.fork()\n"
         "if pid == 0:\n"
         "    from skylattice.kernels.structure import peak_wave_number\n"
@@ -152,7 +152,7 @@ def test_kernels__compiled_by_processes_at_once_are_not_mixed_up(tmp_path):
     code = (
         "import numpy as np; from skylattice.kernels.magnetization import magnetization; "
         "spin = np.zeros((9, 9, 3)); spin[..., 2] = 1; "
-        "assert all((magnetization(spin.astype(t)) == [0, 0, 1]).all() for t in ('f4', 'f8'))"
+        "assert all((magnetization(spin.astype(t), [True, True, False]) == [0, 0, 1]).all() for t in ('f4', 'f8'))"
     )
     environment = {"NUMBA_CACHE_DIR": str(tmp_path), "SKYLATTICE_NUMBA_CACHE": "1", "PATH": ""}
     for n_processes in (3, 1):  # at once with an empty cache; then from the cache they left

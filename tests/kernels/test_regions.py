@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skylattice import testing
+from skylattice.boundary import TORUS
+from skylattice.kernels.background import survey
 from skylattice.kernels.phase import phase
 from skylattice.kernels.regions import (
     BEGIN,
@@ -19,7 +21,6 @@ from skylattice.kernels.regions import (
     depth,
     label_regions,
     region_at,
-    scan,
     shapes,
 )
 
@@ -30,7 +31,7 @@ def runs(group):
     """Runs of the regions of a map, where those of each row start, and percolation flags."""
     group = np.asarray(group, dtype=np.int32)
     run, row = np.empty((group.size, RUN_COLUMNS), dtype=np.int32), np.empty(len(group) + 1, dtype=np.int32)
-    percolates = label_regions(group, run, row)
+    percolates = label_regions(group, TORUS.flags, run, row)
     return run[: row[-1]], row, percolates
 
 
@@ -82,9 +83,9 @@ def preimages(spin, background):
     """Sites and signs of the triangles that point against the background."""
     spin = np.asarray(spin, dtype=np.float64)
     code = np.empty(spin.shape[:2], dtype=np.uint8)
-    assert scan(spin, background, code)
+    assert survey(spin, background, TORUS.flags, code)[-1]
     site, sign = np.empty((2, 2 * code.size), dtype=np.int32)
-    n = count_preimages(spin, background, code, site, sign)
+    n = count_preimages(spin, background, code, TORUS.flags, site, sign)
     return site[:n], sign[:n]
 
 
@@ -135,15 +136,15 @@ def test_preimages__are_those_of_every_triangle_looked_at(seed, ny, nx, backgrou
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_scan__finds_what_is_not_finite(dtype, value):
+def test_survey__finds_what_is_not_finite(dtype, value):
     spin = testing.random_spins((6, 7), 0).astype(dtype)
     code = np.empty((6, 7), dtype=np.uint8)
-    assert scan(spin, 1.0, code)
+    assert survey(spin, 1.0, TORUS.flags, code)[-1]
     for place in ((0, 0, 2), (5, 6, 0), (3, 2, 1)):
         broken = spin.copy()
         broken[place] = value
-        assert not scan(broken, 1.0, code)
-        assert np.isinf(value) or phase(broken, 1.0) == -1  # inf - inf makes numpy warn
+        assert not survey(broken, 1.0, TORUS.flags, code)[-1]
+        assert np.isinf(value) or phase(broken, 1.0, TORUS.flags) == -1  # inf - inf makes numpy warn
 
 
 @pytest.mark.parametrize(("k", "charge"), [(0, -22), (1, 0), (2, 72), (3, -17), (4, -139)])
