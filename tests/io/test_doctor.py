@@ -268,7 +268,7 @@ def test_diagnosis__loads_no_kernels():
         ((5, 64, 64, 3), "f4", "64 × 64 sites, 5 realization"),
         ((3, 64, 64), "f8", "64 × 64 sites, 1 realization"),
         ((4096, 3), "f4", "64 × 64 sites, 1 realization"),
-        ((3, 64, 3), "f4", "dims='y,x,component'"),
+        ((3, 50, 3), "f4", "dims='y,x,component'"),
         ((64, 64, 3), "c8", "spin='NAME'"),
     ],
 )
