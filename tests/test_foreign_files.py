@@ -26,8 +26,9 @@ METHODS = {"read_text", "read_bytes"}
 ALLOWED = {
     ("io/guard.py", "os.open"): "writes, and brings a folder to disk",
     ("io/guard.py", "os.fdopen"): "writes",
-    ("io/doctor.py", "zipfile.ZipFile"): "of a file that the door has opened",
-    ("io/doctor.py", ".open"): "a member of it",
+    ("io/containers/raw.py", "zipfile.ZipFile"): "of a file that the door has opened",
+    ("io/containers/raw.py", ".open"): "a member of it",
+    ("io/containers/zarr.py", ".open"): "zarr, of a folder whose metadata came through the door",
     ("vae/arrays.py", "zipfile.ZipFile"): "of a file that the door has opened",
     ("vae/arrays.py", ".open"): "a member of it",
     ("io/uppasd/geometry.py", "np.loadtxt"): "of bytes that came through the door",

@@ -61,14 +61,8 @@ class UppasdBackend(BackendEntrypoint):
         return ds.drop_vars(drop_variables or [], errors="ignore")
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Whether a path is a run folder, or has the name of a spin file."""
-        from skylattice.io.uppasd.deck import INPUT_NAME
-        from skylattice.io.uppasd.spins import SPIN_FILE_NAME
-
-        if not isinstance(filename_or_obj, (str, os.PathLike)):
-            return False
-        path = Path(filename_or_obj)
-        return (path / INPUT_NAME).is_file() or SPIN_FILE_NAME.fullmatch(path.name) is not None
+        """Whether a path is a run folder or a spin file, by content; one that is not there, by its name."""
+        return _is_of("uppasd", filename_or_obj)
 
 
 class OvfBackend(BackendEntrypoint):
@@ -102,12 +96,68 @@ class OvfBackend(BackendEntrypoint):
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
         """Whether a path is a file that starts as OVF does, whatever its name."""
-        from skylattice.io.bounded import open_bounded
-        from skylattice.io.ovf.scan import is_ovf
-        from skylattice.io.problems import LocatedError
+        return _is_of("ovf", filename_or_obj)
 
-        if not isinstance(filename_or_obj, (str, os.PathLike)) or not Path(filename_or_obj).is_file():
-            return False
-        with suppress(LocatedError), open_bounded(Path(filename_or_obj), limit=None) as file:
-            return is_ovf(file.read(256))
+
+class LatticesBackend(BackendEntrypoint):
+    """``engine="skylattice"``: any format that skylattice reads, told by content.
+
+    It takes all options of :func:`skylattice.io.formats.open_lattices`. Without an engine, xarray leaves npy and npz
+    files to it; HDF5, netCDF and zarr have engines of their own, which know nothing of spins.
+
+    Examples
+    --------
+    >>> xr.open_dataset("tests/data/ovf/skyrmion.omf", engine="skylattice", D=0.5).spin.dims
+    ('D', 'realization', 'y', 'x', 'component')
+    """
+
+    description: ClassVar[str] = "Spin lattices in files of any kind: UppASD, OVF, npy, npz, HDF5, netCDF, zarr"
+    open_dataset_parameters: ClassVar[tuple[str, ...] | None] = ("filename_or_obj", "drop_variables", "format")
+
+    def open_dataset(
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        format: str | None = None,
+        **options: Any,
+    ) -> xr.Dataset:
+        """Open lattices lazily; options and errors as :func:`skylattice.io.formats.open_lattices`."""
+        from skylattice.io.formats import open_lattices
+
+        ds = open_lattices(filename_or_obj, format=format, **options)
+        return ds.drop_vars(drop_variables or [], errors="ignore")
+
+    def guess_can_open(self, filename_or_obj: Any) -> bool:
+        """Whether a path is a npy or npz file."""
+        from skylattice.io.containers.raw import is_npy, is_zip
+
+        start = _start_of(filename_or_obj)
+        return is_npy(start) or is_zip(start)
+
+
+def _is_of(name: str, filename_or_obj: Any) -> bool:
+    """Whether the registry tells that format for a path."""
+    from skylattice.io.formats import FORMATS, format_of
+    from skylattice.io.problems import LocatedError
+
+    if not isinstance(filename_or_obj, (str, os.PathLike)):
         return False
+    path = Path(filename_or_obj)
+    if not path.exists():
+        return next(known for known in FORMATS if known.name == name).recognises(path, b"")
+    with suppress(LocatedError):
+        found = format_of(path)
+        return found is not None and found.name == name
+    return False
+
+
+def _start_of(filename_or_obj: Any) -> bytes:
+    """First bytes of a file; none of anything else."""
+    from skylattice.io.bounded import open_bounded
+    from skylattice.io.problems import LocatedError
+
+    if isinstance(filename_or_obj, (str, os.PathLike)) and Path(filename_or_obj).is_file():
+        with suppress(LocatedError), open_bounded(Path(filename_or_obj), limit=None) as file:
+            return file.read(16)
+    return b""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from skylattice.errors import FormatError
+from skylattice.errors import FormatError, SkylatticeError
 
 Level = Literal["error", "warning", "info"]
 
@@ -55,6 +57,47 @@ class LocatedError(FormatError):
     def finding(self) -> Finding:
         """The error as a finding."""
         return Finding("error", f"{self.where}: {self.problem}", self.remedy)
+
+
+@dataclass
+class Diagnosis:
+    """What a file or folder is, and what is wrong with it.
+
+    Attributes
+    ----------
+    path
+        What was looked at.
+    kind
+        What it is, in a few words: ``"UppASD run"``, ``"UppASD spin file"``, ``"ensemble store"``, ``"unknown"``, ...
+    summary
+        One line about its content.
+    findings
+        Everything worth knowing, errors first.
+    """
+
+    path: Path
+    kind: str
+    summary: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no errors; there may be warnings."""
+        return all(finding.level != "error" for finding in self.findings)
+
+    def add(self, level: Any, message: str, remedy: str = "") -> None:
+        """Append a finding."""
+        self.findings.append(Finding(level, message, remedy))
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Turn an error inside the block into a finding, and go on after it."""
+        try:
+            yield
+        except LocatedError as error:
+            self.findings.append(error.finding())
+        except SkylatticeError as error:
+            self.add("error", str(error))
 
 
 #: Longest number that is read; Fortran prints 16 digits, and a token of 16 kB takes minutes to make sense of.

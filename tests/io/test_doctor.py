@@ -1,7 +1,6 @@
 """What the doctor says: kinds, findings, remedies."""
 
 import json
-import re
 import subprocess
 import sys
 
@@ -11,6 +10,8 @@ import xarray as xr
 from ovf_files import DATA, header_lines, ovf_file, segment, unit_vectors, write_segments
 from uppasd_runs import REAL_RUN, copy_real_run, random_spins, write_lines, write_restart, write_run
 
+from skylattice import testing
+from skylattice.errors import FormatError
 from skylattice.io.doctor import diagnose
 from skylattice.io.importing import import_datasets
 from skylattice.io.uppasd import read_run
@@ -54,14 +55,14 @@ def test_files_of_a_run__are_recognised(name, kind, summary):
     [
         (b"\x89HDF\r\n\x1a\n....", "HDF5 file"),
         (b"CDF\x01", "netCDF file"),
-        (b"PK\x03\x04", "zip archive"),
+        (b"PK\x03\x04", "NumPy archive"),
     ],
 )
-def test_other_formats__are_recognised(tmp_path, content, kind):
+def test_damaged_containers__are_recognised(tmp_path, content, kind):
     (tmp_path / "file").write_bytes(content)
     diagnosis = diagnose(tmp_path / "file")
     assert diagnosis.kind == kind
-    assert diagnosis.ok
+    assert not diagnosis.ok
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_missing_path__is_an_error(tmp_path):
 
 def test_folder_without_anything__is_an_error(tmp_path):
     assert diagnose(tmp_path).kind == "unknown"
-    assert "found neither" in texts(diagnose(tmp_path), "error")[0]
+    assert "found none" in texts(diagnose(tmp_path), "error")[0]
 
 
 def test_folder_of_runs__is_examined_run_by_run(tmp_path):
@@ -264,25 +265,40 @@ def test_diagnosis__loads_no_kernels():
 @pytest.mark.parametrize(
     ("shape", "dtype", "says"),
     [
-        ((5, 64, 64, 3), "f4", r"shape of spins \(..., y, x, component\)"),
-        ((3, 64, 64), "f8", r"shape of spins \(..., component, y, x\)"),
-        ((4096, 3), "f4", "not known to be spins"),
-        ((3, 64, 3), "f4", "not known to be spins.*dims="),
-        ((64, 64, 3), "c8", "not known to be spins.*real numbers"),
+        ((5, 64, 64, 3), "f4", "64 × 64 sites, 5 realization"),
+        ((3, 64, 64), "f8", "64 × 64 sites, 1 realization"),
+        ((4096, 3), "f4", "64 × 64 sites, 1 realization"),
+        ((3, 50, 3), "f4", "dims='y,x,component'"),
+        ((64, 64, 3), "c8", "spin='NAME'"),
     ],
 )
 def test_numpy_files__are_told_how_to_come_in(tmp_path, shape, dtype, says):
+    """What the doctor calls readable, the engine reads, and nothing else."""
     path = tmp_path / "spins.npy"
-    np.save(path, np.zeros(shape, dtype))
-    (finding,) = diagnose(path).findings
-    assert re.search(says, finding.message)
-    assert "skylattice.from_arrays(numpy.load('spins.npy'), D=..." in finding.remedy
+    np.save(path, np.full(shape, 3**-0.5, dtype))
+    diagnosis = diagnose(path)
+    (finding,) = diagnosis.findings
+    assert says in f"{diagnosis.summary} {finding.remedy}"
+    if diagnosis.ok:
+        assert "D, B, T, the DMI not known. Read it" in f"{finding.message} {finding.remedy}"
+        assert xr.open_dataset(path).spin.size == np.prod(shape)
+    else:
+        with pytest.raises(FormatError):
+            xr.open_dataset(path)
 
 
 def test_numpy_archives__show_each_array(tmp_path):
     np.savez(tmp_path / "a.npz", spin=np.zeros((8, 8, 3)), D=np.array(0.5))
     diagnosis = diagnose(tmp_path / "a.npz")
     assert "spin (8, 8, 3) float64" in diagnosis.summary
-    assert any("numpy.load('a.npz')['spin']" in finding.remedy for finding in diagnosis.findings)
+    assert "|S| = 0 at y=0, x=0" in texts(diagnosis, "error")[0]
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY\x01\x00junk")
     assert diagnose(tmp_path / "broken.npy").findings[0].level == "error"
+
+
+def test_folder_of_mixed_files__is_examined_file_by_file(tmp_path):
+    write_run(tmp_path / "run")
+    np.save(tmp_path / "a.npy", testing.random_spins((4, 6)))
+    (tmp_path / "notes.txt").write_text("hello")
+    diagnosis = diagnose(tmp_path)
+    assert (diagnosis.kind, diagnosis.summary) == ("folder of lattices", "2 of 2 files and runs can be imported")

@@ -8,17 +8,20 @@ from skylattice.io.ovf.data import read_points
 from skylattice.io.ovf.header import Segment
 from skylattice.io.ovf.read import check_sizes, sites_of, unit_spins
 from skylattice.io.ovf.scan import read_segments
-from skylattice.io.problems import Finding, Level, LocatedError
+from skylattice.io.problems import Diagnosis, Finding, Level, LocatedError
 
 
-def examine(path: Path) -> tuple[str, list[Finding]]:
-    """A line about the content of a file, and everything worth knowing; all numbers are read.
+def examine(path: Path) -> Diagnosis:
+    """What a file holds, and everything worth knowing; all numbers are read."""
+    diagnosis = Diagnosis(path, "OVF file")
+    with diagnosis.recording():
+        diagnosis.summary, findings = _examine_segments(path)
+        diagnosis.findings += findings
+    return diagnosis
 
-    Raises
-    ------
-    LocatedError
-        If its headers, or the length of its data, are not what they should be.
-    """
+
+def _examine_segments(path: Path) -> tuple[str, list[Finding]]:
+    """A line about the content, and the findings."""
     segments = read_segments(path)
     first = segments[0]
     summary = f"OVF {first.version}.0, {first.form}, {len(segments)} segment{'s' if len(segments) > 1 else ''}"

@@ -44,6 +44,19 @@ _LINE_LIMIT = 4096
 
 SPIN_FILE_NAME = re.compile(r"(restart|moment)[^.]*\.(.+)\.out", re.IGNORECASE)
 
+_HEADER = re.compile(rb"\s*#+\s*\r?\n\s*#\s*File type", re.IGNORECASE)
+
+
+def is_spin_file(path: Path, start: bytes) -> bool:
+    """Whether a file that starts so is a spin file: by its header, or by its name if it is of a form without one.
+
+    Examples
+    --------
+    >>> is_spin_file(Path("any"), b"#####\\n# File type: R\\n"), is_spin_file(Path("restart.skx.out"), b"100")
+    (True, True)
+    """
+    return _HEADER.match(start) is not None or SPIN_FILE_NAME.fullmatch(path.name) is not None
+
 
 class Form(NamedTuple):
     """Columns of a row: (start, stop) of each counter, in the order of the file, and of each of the four numbers."""
