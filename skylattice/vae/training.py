@@ -23,6 +23,7 @@ from skylattice.vae.arrays import read_arrays, write_arrays
 from skylattice.vae.config import TrainConfig
 from skylattice.vae.data import LatticeBatches, Split, data_fingerprint, split_ensemble
 from skylattice.vae.model import VAE, build_from_spec
+from skylattice.vae.refinement import nats
 
 #: Below so many nats per lattice the latent vector says nothing: the posterior has collapsed onto the prior.
 COLLAPSE_NATS = 1.0
@@ -165,9 +166,8 @@ def _errors(model: VAE, batches: LatticeBatches) -> tuple[np.ndarray, np.ndarray
         (batch,) = batches[index]
         result = model.predict_on_batch(batch)
         errors.append(np.square(result["output"] - batch["spin"], dtype=np.float64).mean(axis=(1, 2, 3)))
-        mu, log_var = result["mu"].astype(np.float64), result["log_var"].astype(np.float64)
-        divergences.append(0.5 * (mu**2 + np.exp(log_var) - 1 - log_var).sum(axis=-1))
-        means.append(mu)
+        divergences.append(nats(result["mu"], result["log_var"]))
+        means.append(result["mu"].astype(np.float64))
     mu = np.concatenate(means) if means else np.empty((0, 0))
     return np.concatenate(errors), mu, np.concatenate(divergences)
 
