@@ -16,7 +16,7 @@ from skylattice.errors import MissingExtraError, ModelError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.schema import COMPONENT, SITE_DIMS, SPIN_DIMS, VARIABLES, check_spin, label
 from skylattice.vae.blocks import ModelReference, Parameters, map_lattices, refer
-from skylattice.vae.refinement import Refine, Refinement, Request, divergence, requested
+from skylattice.vae.refinement import Refine, Request, described, divergence, requested
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
@@ -194,7 +194,7 @@ class _Network:
     def provenance(self, hamiltonian: Hamiltonian) -> dict[str, Any]:
         """What made a result: model, refinement, and what was done to the spins first."""
         attrs: dict[str, Any] = {"model": self.reference.name, "model_fingerprint": self.reference.fingerprint}
-        attrs["model_refine"] = Refinement.from_metadata(self.reference.metadata).describe(self.refine)
+        attrs["model_refine"] = described(self.refine, self.reference.metadata)
         if self.turn:
             attrs["model_handedness"] = (
                 f"spins of handedness {hamiltonian.handedness:+d} were turned by pi about z for a model trained on "

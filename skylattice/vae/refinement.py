@@ -111,6 +111,11 @@ def requested(refine: Request | None, metadata: Mapping[str, Any]) -> Refine | N
     return refine
 
 
+def described(refine: Request | None, metadata: Mapping[str, Any]) -> str:
+    """What a request does with a model, as the attribute ``model_refine`` of its results says it."""
+    return Refinement.from_metadata(metadata).describe(requested(refine, metadata))
+
+
 def divergence(mu: Any, log_var: Any) -> Any:
     """KL divergence of the posterior of each latent from the prior in nats (2.23), in float64; any kind of array."""
     mu, log_var = mu.astype(np.float64), log_var.astype(np.float64)
