@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from skylattice import open_ensemble, simulate_ensemble
+from skylattice import open_ensemble
 from skylattice.latent.correlations import linear_probe
 from skylattice.latent.pca import torus_average
 from skylattice.report.training_figures import learning_curve
@@ -52,7 +52,7 @@ def probes(model, ds, frame):
 
 
 def main():
-    simulate_ensemble(B_limits=(0.3, 0.65), only_phase="skyrmion", store=STORE, **ship.ENSEMBLES[STORE])
+    ship.simulate(STORE)
     analyse_store(STORE)
     ds = open_ensemble(STORE)
     split = split_ensemble(ds)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from skylattice.latent.recipe import Generation
     from skylattice.simulation.schedule import Schedule
     from skylattice.vae.model import VAE
+    from skylattice.vae.refinement import Request
 
 
 @xr.register_dataset_accessor("sky")
@@ -309,28 +310,44 @@ class SkyAccessor:
 
     # Models
 
-    def encode(self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin") -> xr.Dataset:
+    def encode(
+        self,
+        model: VAE | str | os.PathLike[str] = "periodic",
+        *,
+        refine: Request | None = "default",
+        spin: str = "spin",
+    ) -> xr.Dataset:
         """Latent vectors per lattice: :func:`skylattice.vae.infer.encode`."""
         from skylattice.vae import infer
 
-        return infer.encode(self._spin(spin), model, self.hamiltonian, **self._parameters())
+        return infer.encode(self._spin(spin), model, self.hamiltonian, **self._parameters(), refine=refine)
 
-    def reconstruct(self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin") -> xr.Dataset:
+    def reconstruct(
+        self,
+        model: VAE | str | os.PathLike[str] = "periodic",
+        *,
+        refine: Request | None = "default",
+        spin: str = "spin",
+    ) -> xr.Dataset:
         """The dataset with its lattices encoded and decoded: :func:`skylattice.vae.infer.reconstruct`."""
         from skylattice.vae import infer
 
-        output = infer.reconstruct(self._spin(spin), model, self.hamiltonian, **self._parameters())
+        output = infer.reconstruct(self._spin(spin), model, self.hamiltonian, **self._parameters(), refine=refine)
         provenance = {name: output.attrs[name] for name in output.attrs if name.startswith("model")}
         return self._ds.assign({spin: output.variable}).assign_attrs(provenance)
 
     def reconstruction_error(
-        self, model: VAE | str | os.PathLike[str] = "periodic", *, spin: str = "spin"
+        self,
+        model: VAE | str | os.PathLike[str] = "periodic",
+        *,
+        refine: Request | None = "default",
+        spin: str = "spin",
     ) -> xr.Dataset:
         """Errors of the reconstruction per lattice: :func:`skylattice.vae.infer.reconstruction_error`."""
         from skylattice.vae import infer
 
         of = arrays.lattices(self._ds, spin=spin)
-        return infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
+        return infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B, refine=refine)
 
     # Generation
 

@@ -186,6 +186,8 @@ VARIABLES: dict[str, Variable] = {
     "mu": Variable(("latent",), "float32", "1", "mean of the approximate posterior"),
     "log_var": Variable(("latent",), "float32", "1", "logarithm of the approximate posterior's variance"),
     "mse": _scalar("1", "mean squared error of the reconstruction over sites and components"),
+    "nats": _scalar("1", "information in the code in nats: KL divergence of its posterior from the prior"),
+    "elbo": _scalar("1", "evidence lower bound in units of the loss: -(expected MSE + C_KL nats)"),
     "squared_error": _site("1", "squared error of the reconstruction, summed over components"),
     "energy_difference": _scalar("J/site", "energy of the reconstruction minus that of the lattice, per site"),
     "cos_theta_difference": _scalar("1", "mean alignment with the field, reconstruction minus lattice"),

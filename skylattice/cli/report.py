@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from skylattice.cli.terminal import Scheduler, Threads, computing_on, console
+
+Refined = Annotated[
+    Literal["default", "none", "fast", "best"],
+    typer.Option(help="Refine the codes: fast (a few passes), best (gradient steps), or what the model was made for."),
+]
 
 
 def report(
@@ -24,6 +29,7 @@ def report(
         list[str] | None,
         typer.Option("--lattice", metavar="D,B,R", help="Show this lattice, by D, B and realization; repeat for more."),
     ] = None,
+    refine: Refined = "default",
     max_train: Annotated[int | None, typer.Option(min=8, help="Use so many training lattices at most.")] = None,
     images: Annotated[bool, typer.Option("--images", help="Write figures as PNG and SVG too (needs kaleido).")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
@@ -55,6 +61,7 @@ def report(
             n_quality=quality,
             n_shown=shown,
             chosen=points,
+            refine=None if refine == "none" else refine,
             max_train=max_train,
             seed=seed,
             on_step=lambda name: console.print(f"{name} …", style="dim", highlight=False),

@@ -98,7 +98,7 @@ def _write_end(report: Report) -> None:
 def _facts(report: Report) -> dict[str, Any]:
     """Versions, seeds and identities: what it takes to make the same report again."""
     study = report.study
-    facts: dict[str, Any] = {"store": study.ensemble.store.name, "seed": study.seed}
+    facts: dict[str, Any] = {"store": study.ensemble.store.name, "seed": study.seed, "refine": study.refine}
     attrs = study.ensemble.ds.attrs
     facts |= {f"ensemble {name}": attrs[name] for name in ("seed", "software", "dmi", "handedness") if name in attrs}
     for name, record in report.study.records.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from skylattice.latent.correlations import Estimate, bootstrap
 from skylattice.observables.energy import cos_theta
 from skylattice.schema import COMPONENT, SITE_DIMS
 from skylattice.study.evaluation import Ensemble, Record, in_batches
+
+if TYPE_CHECKING:
+    from skylattice.vae.refinement import Request
 
 #: Width of the Gaussian that smooths the maps, in lattice constants: a defect disturbs its neighbours.
 SMOOTHING = 0.5
@@ -69,7 +73,9 @@ def anomaly_scores(spins: xr.Dataset, output: xr.DataArray, training: np.ndarray
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 
-def score_test_lattices(ensemble: Ensemble, record: Record, model: str | os.PathLike[str]) -> pd.DataFrame:
+def score_test_lattices(
+    ensemble: Ensemble, record: Record, model: str | os.PathLike[str], *, refine: Request | None = "default"
+) -> pd.DataFrame:
     """:func:`anomaly_scores` of the test lattices of a model, its training lattices for the baseline."""
     from skylattice.vae.infer import reconstruct
 
@@ -77,7 +83,7 @@ def score_test_lattices(ensemble: Ensemble, record: Record, model: str | os.Path
     train = np.flatnonzero(record.frame["part"].to_numpy() == "train")[:BASELINE_LATTICES]
     ds = ensemble.ds.isel(sample=test).compute()
     of = lattices(in_batches(ds))
-    output = reconstruct(of.spin, model, of.hamiltonian, D=of.D, B=of.B).compute()
+    output = reconstruct(of.spin, model, of.hamiltonian, D=of.D, B=of.B, refine=refine).compute()
     return anomaly_scores(ds, output, ensemble.ds["spin"].isel(sample=train).values if len(train) else None)
 
 

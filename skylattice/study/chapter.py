@@ -29,6 +29,7 @@ from skylattice.study.shown import Shown
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
+    from skylattice.vae.refinement import Request
 
 _T = TypeVar("_T")
 
@@ -71,7 +72,7 @@ class Study:
     ----------
     ensemble, records
         The data, and by name the models on it; models that cannot be used are missing.
-    n_generated, n_quality, seed
+    n_generated, n_quality, seed, refine
         What was asked for.
     tables
         By name, from :mod:`skylattice.study.tables`; those that could not be made are missing.
@@ -95,6 +96,7 @@ class Study:
     n_generated: int
     n_quality: int
     seed: int
+    refine: Request | None = "default"
     records: dict[str, Record] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -120,6 +122,7 @@ def run_study(
     n_quality: int = 200,
     n_shown: int = 5,
     chosen: Sequence[tuple[float, float, int]] = (),
+    refine: Request | None = "default",
     max_train: int | None = None,
     seed: int = 0,
     on_step: Callable[[str], None] | None = None,
@@ -144,6 +147,8 @@ def run_study(
         Lattices in the pictures.
     chosen
         D, B and realization of the lattices to show instead of those that are picked from few to many defects.
+    refine
+        How the models' codes are refined: see :func:`skylattice.vae.infer.encode`.
     max_train
         Use so many training lattices at most.
     seed
@@ -158,7 +163,7 @@ def run_study(
     """
     tell = on_step or (lambda _: None)
     tell("thesis' count of defects")
-    study = Study(count_by_thesis_rule(open_lattices(store)), n_generated, n_quality, seed)
+    study = Study(count_by_thesis_rule(open_lattices(store)), n_generated, n_quality, seed, refine)
     _tabulate(study, "ensemble_correlations", lambda: tables.ensemble_table(study.ensemble.frame))
     targets: dict[str, str] = {}
     for model in models:
@@ -235,7 +240,7 @@ class _Networks:
 
 
 def _evaluate(study: Study, model: str | os.PathLike[str], max_train: int | None) -> Record:
-    return evaluate_model(study.ensemble, model, max_train=max_train, seed=study.seed)
+    return evaluate_model(study.ensemble, model, refine=study.refine, max_train=max_train, seed=study.seed)
 
 
 def _pictures(
@@ -250,11 +255,12 @@ def _pictures(
     ds = study.ensemble.ds.isel(sample=rows)
     names = list(string.ascii_uppercase[: len(rows)])
     order = [record.name, *(name for name in study.records if name != record.name)]
-    return Pictures(rows, bool(chosen), {name: shown.show(ds, targets[name], names) for name in order})
+    by_model = {name: shown.show(ds, targets[name], names, refine=study.refine) for name in order}
+    return Pictures(rows, bool(chosen), by_model)
 
 
 def _detectors(study: Study, target: str) -> Detectors | None:
-    scores = anomaly.score_test_lattices(study.ensemble, study.best, target)
+    scores = anomaly.score_test_lattices(study.ensemble, study.best, target, refine=study.refine)
     if scores["is_defect"].nunique() < 2:
         raise SkylatticeError("the test lattices have no defects to find.")
     return Detectors(anomaly.score_detectors(scores, seed=study.seed), anomaly.roc_curves(scores))

@@ -24,6 +24,7 @@ from skylattice.latent.pca import PCA, fit_pca, torus_average
 from skylattice.latent.prior import LatentSet
 from skylattice.schema import GRID_DIMS, PHASE, STATUS
 from skylattice.stacking import per_lattice, take, unstack, usable_lattices
+from skylattice.vae.refinement import Request, described
 from skylattice.vae.spec import ModelSpec
 
 #: Lattices per call of a network.
@@ -191,7 +192,12 @@ def _thesis_count(ds: xr.Dataset) -> xr.Dataset:
 
 
 def evaluate_model(
-    ensemble: Ensemble, model: str | os.PathLike[str], *, max_train: int | None = None, seed: int = 0
+    ensemble: Ensemble,
+    model: str | os.PathLike[str],
+    *,
+    refine: Request | None = "default",
+    max_train: int | None = None,
+    seed: int = 0,
 ) -> Record:
     """Encode and reconstruct the lattices of an ensemble with a saved model, unless that is in the result store.
 
@@ -201,6 +207,8 @@ def evaluate_model(
         From :func:`open_lattices`.
     model
         Folder of a model, or the name of a shipped one.
+    refine
+        How to refine the codes: see :func:`skylattice.vae.infer.encode`.
     max_train
         Encode so many training lattices at most, drawn at random.
     seed
@@ -232,9 +240,9 @@ def evaluate_model(
     train = np.random.default_rng(seed).permutation(np.flatnonzero(part == "train"))[:max_train]
     wanted = ensemble.frame["position"].to_numpy()[np.sort(np.concatenate([others, train]))]
     group = f"models/{model_name(model)}"
-    results = _known(ensemble, group, wanted, reference.fingerprint, data)
+    results = _known(ensemble, group, wanted, data, reference.fingerprint, described(refine, metadata))
     if results is None:
-        results = _encode_into_results(ensemble.store, grid, model, wanted)
+        results = _encode_into_results(ensemble.store, grid, model, wanted, refine)
     position = ensemble.frame["position"].to_numpy()
     values = {name: per_lattice(results[name], grid["status"])[position] for name in ("mu", "log_var", *_ERRORS)}
     frame = ensemble.frame.assign(part=part, **{name: values[name] for name in _ERRORS})
@@ -250,8 +258,12 @@ def evaluate_model(
     )
 
 
-def encode_store(store: str | os.PathLike[str], model: str | os.PathLike[str]) -> xr.Dataset:
+def encode_store(
+    store: str | os.PathLike[str], model: str | os.PathLike[str], *, refine: Request | None = "default"
+) -> xr.Dataset:
     """Latent vectors and errors of every lattice that is done, of any phase, into the results beside the store.
+
+    ``refine`` says how the codes are refined: see :func:`skylattice.vae.infer.encode`.
 
     Returns
     -------
@@ -264,7 +276,7 @@ def encode_store(store: str | os.PathLike[str], model: str | os.PathLike[str]) -
         If the model cannot be read or does not fit the lattices.
     """
     grid = open_ensemble(store)
-    return _encode_into_results(Path(store), grid, model, usable_lattices(grid))
+    return _encode_into_results(Path(store), grid, model, usable_lattices(grid), refine)
 
 
 def is_encoded(store: str | os.PathLike[str], model: str | os.PathLike[str]) -> bool:
@@ -307,13 +319,14 @@ def _parts(grid: xr.Dataset, ensemble: Ensemble, metadata: dict[str, Any], finge
     return part
 
 
-def _known(ensemble: Ensemble, group: str, wanted: np.ndarray, model: str, data: str) -> xr.Dataset | None:
-    """What the result store has of a model, if it is of this model and these data, and has all wanted lattices."""
+def _known(ensemble: Ensemble, group: str, wanted: np.ndarray, data: str, model: str, refine: str) -> xr.Dataset | None:
+    """What the result store has of a model, if model, refinement and data are these, and all wanted lattices there."""
     try:
         known, _ = match(open_results(ensemble.store, group).compute(), open_ensemble(ensemble.store))
     except StoreError:  # never computed
         return None
     same = known.attrs.get("model_fingerprint") == model and known.attrs.get("data_fingerprint", data) == data
+    same = same and known.attrs.get("model_refine", "none") == refine  # 0.1 refined nothing
     if not same or {"mu", "log_var", *_ERRORS} - set(known):
         return None
     covered = np.isfinite(per_lattice(known["mse"], known["mse"])[wanted]).all()
@@ -327,14 +340,16 @@ def in_batches(lattices: xr.Dataset) -> xr.Dataset:
     return lattices.assign(spin=lattices["spin"].chunk(sample=(_BATCH,) * batches + (1,) * (n - _BATCH * batches)))
 
 
-def _encode_into_results(store: Path, grid: xr.Dataset, model: Any, wanted: np.ndarray) -> xr.Dataset:
+def _encode_into_results(
+    store: Path, grid: xr.Dataset, model: Any, wanted: np.ndarray, refine: Request | None
+) -> xr.Dataset:
     """Latents and errors of the lattices at flat positions, NaN elsewhere; written under the model's name."""
     from skylattice.vae import infer
     from skylattice.vae.data import data_fingerprint
 
     of = lattices(in_batches(take(grid[["spin"]], wanted)))
-    encoded = infer.encode(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
-    errors = infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
+    encoded = infer.encode(of.spin, model, of.hamiltonian, D=of.D, B=of.B, refine=refine)
+    errors = infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B, refine=refine)
     computed = encoded.assign(errors[list(_ERRORS)]).compute()
     attrs = {**encoded.attrs, "model": model_name(model), "data_fingerprint": data_fingerprint(grid)}
     result = unstack(computed, like=grid).reset_coords(drop=True).assign_attrs(attrs)

@@ -21,6 +21,7 @@ from skylattice.vae.infer import reconstruct
 if TYPE_CHECKING:
     from skylattice.defects.triangulate import Mesh
     from skylattice.vae.model import VAE
+    from skylattice.vae.refinement import Request
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,14 @@ def find(frame: pd.DataFrame, wanted: Sequence[tuple[float, float, int]]) -> np.
     return np.array(rows)
 
 
-def show(ds: xr.Dataset, model: VAE | str | os.PathLike[str], names: Sequence[str]) -> Shown:
+def show(
+    ds: xr.Dataset, model: VAE | str | os.PathLike[str], names: Sequence[str], *, refine: Request | None = "default"
+) -> Shown:
     """Reconstruct a few lattices along ``sample``, one at a time, and compute all their maps."""
     ds = ds.compute()
     of = lattices(ds)
-    output = reconstruct(of.spin.chunk(sample=1), model, of.hamiltonian, D=of.D, B=of.B).compute()
+    lazy = of.spin.chunk(sample=1)
+    output = reconstruct(lazy, model, of.hamiltonian, D=of.D, B=of.B, refine=refine).compute()
     return compare(ds, output, names)
 
 

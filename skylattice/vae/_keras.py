@@ -7,6 +7,8 @@ TensorFlow (the default) and JAX.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from skylattice.errors import MissingExtraError
 
@@ -20,9 +22,30 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError(missing, "gpu" if missing == "jax" else "vae", "skylattice.vae") from None
 
-__all__ = ["jit_compile", "keras"]
+__all__ = ["compiled_gradient", "jit_compile", "keras"]
 
 
 def jit_compile() -> bool | str:
     """XLA on TensorFlow's CPU leaves out oneDNN's convolutions and is several times slower; JAX has nothing else."""
     return "auto" if keras.backend.backend() == "jax" else False
+
+
+def compiled_gradient(objective: Callable[..., Any]) -> Callable[..., Any]:
+    """A compiled function that gives the gradient of a scalar ``objective`` along its first argument.
+
+    Keras has no gradient of its own: this is the one place that asks the backend for it.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(jax.grad(objective))
+    import tensorflow as tf
+
+    @tf.function(jit_compile=False)
+    def gradient(variable: Any, *others: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(variable)
+            value = objective(variable, *others)
+        return tape.gradient(value, variable)
+
+    return gradient

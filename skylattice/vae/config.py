@@ -12,6 +12,7 @@ from skylattice.errors import FormatError, ModelError
 from skylattice.io.plain import read_plain_yaml
 from skylattice.io.problems import shown
 from skylattice.vae.ranges import Range, check_keys, check_type, read_number
+from skylattice.vae.refinement import RANGES as REFINEMENT_RANGES
 from skylattice.vae.spec import RANGES as MODEL_RANGES
 from skylattice.vae.spec import ModelSpec, make_spec
 
@@ -27,8 +28,11 @@ RANGES = {
     "test_seeds": Range(0, 0.99),
     "n_train": Range(1, 2**31 - 1, is_whole=True),
     "seed": Range(0, 2**31 - 1, is_whole=True),
+    "passes": Range(0, 8, is_whole=True),
+    "step": REFINEMENT_RANGES["step"],
+    "average": Range(0, 0.99999),
 }
-_OPTIONAL = ("initial", "patience", "n_train")
+_OPTIONAL = ("initial", "patience", "n_train", "average", "freeze")
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class TrainConfig:
     Parameters
     ----------
     store
-        Ensemble to train on.
+        Ensemble to train on, or the YAML file of a :class:`skylattice.vae.mixture.Mixture` of several.
     output
         Folder of the run: ``model/`` (the result), ``history.csv``, ``checkpoint.npz``, ``best.npz``.
     model
@@ -58,6 +62,15 @@ class TrainConfig:
         Stop when β-weighted validation loss has not improved for so many epochs after the ramp; None never stops early.
     mixed_precision
         Compute in bfloat16; about twice as fast where the processor knows it.
+    passes, step
+        Train the encoder to look so many times more at what the decoder makes of the code, as ``refine="fast"`` does:
+        see :class:`skylattice.vae.refinement.Refinement`. The loss takes the codes on the way and the last one
+        together, and the saved model states what it was made for. With 0 passes it is trained for its first look.
+    freeze
+        Leave ``"encoder"`` or ``"decoder"`` as it is.
+    average
+        Validate and keep an exponential moving average of the weights that forgets at this rate per step (0.99: over
+        a hundred steps), which is what many small steps at a lower learning rate would give; None keeps the weights.
     test, validation, test_seeds, n_train
         See :func:`skylattice.vae.split_ensemble`.
     seed
@@ -85,6 +98,10 @@ class TrainConfig:
     test_seeds: float = 0.05
     n_train: int | None = None
     seed: int = 0
+    passes: int = 0
+    step: float = 0.6
+    freeze: str | None = None
+    average: float | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in RANGES.items():
@@ -94,6 +111,8 @@ class TrainConfig:
         for name in ("store", "output", "initial"):
             if not (getattr(self, name) is None and name in _OPTIONAL):
                 check_type(name, getattr(self, name), str, noun="a path as text")
+        if self.freeze not in (None, "encoder", "decoder"):
+            raise ModelError(f"freeze: expected 'encoder' or 'decoder', found {shown(repr(self.freeze))}.")
         check_type("mixed_precision", self.mixed_precision, bool, noun="true or false")
         check_type("model", self.model, Mapping, noun="options of a model as 'name: value'")
         self._check_ramp()

@@ -13,6 +13,7 @@ from typing import Any
 from skylattice.errors import ModelError
 from skylattice.io.bounded import read_bounded
 from skylattice.io.problems import shown
+from skylattice.vae.refinement import Refinement
 from skylattice.vae.spec import ModelSpec
 
 FORMAT = "skylattice-model"
@@ -107,6 +108,10 @@ def _check_values(path: Path, document: Mapping[str, Any]) -> None:
     for name, kind in _METADATA.items():
         if name in metadata and not isinstance(metadata[name], kind):
             raise ModelError(f"{path}: metadata: {name}: expected a {kind}, found {shown(repr(metadata[name]))}.")
+    try:
+        Refinement.from_metadata(metadata)
+    except ModelError as error:
+        raise ModelError(f"{path}: metadata: {error}") from None
     check: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "metrics": ("numbers", lambda value: value is None or isinstance(value, int | float)),
         "versions": ("texts", lambda value: isinstance(value, str)),

@@ -1,88 +1,27 @@
 """Inference over ensembles: latent vectors, reconstructions and their errors, lazily with Dask.
 
-A task holds the name of a model, or one shared key for a model that is not on disk; each process builds it once. ε = 0
-throughout, so results depend on the lattice alone. Holes and lattices with NaN spins stay NaN and are not computed.
+ε = 0 throughout, so results depend on the lattice alone; :mod:`skylattice.vae.blocks` says what a task does.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import os
-import sys
-import threading
-from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from skylattice.errors import MissingExtraError, ModelError
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.kernels.rotation import turn_spins
 from skylattice.schema import COMPONENT, SITE_DIMS, SPIN_DIMS, VARIABLES, check_spin, label
-from skylattice.vae import artifact
-from skylattice.vae.arrays import read_arrays, write_arrays
-from skylattice.vae.spec import ModelSpec
+from skylattice.vae.blocks import ModelReference, Parameters, map_lattices, refer
+from skylattice.vae.refinement import Refine, Request, described, divergence, requested
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
-    from skylattice.vae.runner import Runner
 
 LATENT = "latent"
-#: Sites of one batch: 16 lattices of 200×200. More is not faster, and memory grows with it.
-_BATCH_SITES = 16 * 200 * 200
-#: Models kept per process.
-_CACHE_SIZE = 4
-
-_runners: OrderedDict[str, Runner] = OrderedDict()
-#: Keras models are not safe to call from several threads; the backend uses all of the process's cores for one call.
-_lock = threading.RLock()
-
-
-@dataclass(frozen=True)
-class ModelReference:
-    """What a task needs to find or rebuild a model.
-
-    Attributes
-    ----------
-    name, fingerprint
-        For people and for caches.
-    spec
-        Options of the model.
-    folder
-        Where it is saved, if it is; workers read it there.
-    payload
-        ``model.json`` and ``weights.npz`` of a model that is in memory only.
-    """
-
-    name: str
-    fingerprint: str
-    spec: ModelSpec
-    folder: str | None = None
-    payload: tuple[str, bytes] | None = None
-
-
-def refer(model: VAE | str | os.PathLike[str]) -> ModelReference:
-    """Reference to a model given as a folder, the name of a shipped one, or an object (of which a copy is taken)."""
-    if isinstance(model, str | os.PathLike):
-        folder = artifact.find(model).resolve()
-        document = artifact.read_document(folder)
-        spec = ModelSpec.from_config(document["spec"])
-        return ModelReference(folder.name, _fingerprint(spec, document["weights_sha256"]), spec, folder=str(folder))
-    arrays = artifact.model_arrays(model)
-    digest = hashlib.sha256()
-    for name, array in arrays.items():
-        digest.update(name.encode() + np.ascontiguousarray(array).tobytes())
-    buffer = io.BytesIO()
-    write_arrays(buffer, arrays)
-    text = json.dumps({"spec": model.spec.to_config(), "metadata": dict(model.metadata)})
-    fingerprint = _fingerprint(model.spec, digest.hexdigest())
-    return ModelReference(model.spec.preset, fingerprint, model.spec, payload=(text, buffer.getvalue()))
 
 
 def encode(
@@ -92,6 +31,7 @@ def encode(
     *,
     D: xr.DataArray | float | None = None,
     B: xr.DataArray | float | None = None,
+    refine: Request | None = "default",
 ) -> xr.Dataset:
     """Latent vectors of lattices: μ and log σ² of the approximate posterior.
 
@@ -106,17 +46,24 @@ def encode(
         the attributes of the result say so.
     D, B
         In J, broadcast against the leading dims; needed by conditioned models alone.
+    refine
+        ``None``: μ as the encoder gives it. ``"fast"``: after a few looks at what the decoder makes of it, for two to
+        three times the time. ``"best"``: after gradient steps that make the reconstruction as good as it gets, for
+        about a second per lattice of 200×200. ``"default"``: ``"fast"`` with a model that was made for it, else
+        ``None``. The numbers are the model's: :class:`skylattice.vae.refinement.Refinement`. log σ² stays the
+        encoder's.
 
     Returns
     -------
     Dataset with ``mu`` and ``log_var`` of shape ``(..., latent)``, float32, unit 1; NaN for holes. A periodic model's
-    latents are its local map, row by row, then the global part: :meth:`skylattice.vae.ModelSpec.split`. Lazy if
-    ``spin`` is lazy.
+    latents are its local map, row by row, then the global part: :meth:`skylattice.vae.ModelSpec.split`. Refined codes
+    come with ``mse`` at ε = 0, ``nats`` and ``elbo`` of shape ``(...)``: a code moved to the least MSE may leave the
+    optimum of the evidence lower bound. Lazy if ``spin`` is lazy, and what is not asked for is not computed.
 
     Raises
     ------
     ModelError
-        If the size does not fit, or the model was trained for another DMI symmetry.
+        If the size does not fit, the model was trained for another DMI symmetry, or ``refine`` is another word.
     SchemaError
         If ``spin`` does not follow the schema.
 
@@ -127,11 +74,13 @@ def encode(
     >>> encode(ds.spin, "periodic", Hamiltonian()).mu.sizes["latent"]
     104
     """
-    reference, turn = _prepare(spin, model, hamiltonian)
-    latents = reference.spec.latents((spin.sizes["y"], spin.sizes["x"]))
-    both = _map_lattices("encode", spin, reference, turn, D, B, {"part": 2, LATENT: latents})
-    result = xr.Dataset({name: label(both.isel(part=k), name) for k, name in enumerate(("mu", "log_var"))})
-    return result.assign_attrs(_provenance(reference, hamiltonian, turn))
+    network = _prepare(spin, model, hamiltonian, (D, B), refine)
+    both = network.encode(spin)
+    variables = {"mu": both.isel(part=0), "log_var": both.isel(part=1)}
+    if network.refine is not None:
+        variables |= _measures(network, spin, **variables)
+    result = xr.Dataset({name: label(array, name) for name, array in variables.items()})
+    return result.assign_attrs(network.provenance(hamiltonian))
 
 
 def reconstruct(
@@ -141,12 +90,14 @@ def reconstruct(
     *,
     D: xr.DataArray | float | None = None,
     B: xr.DataArray | float | None = None,
+    refine: Request | None = "default",
 ) -> xr.DataArray:
     """Lattices encoded and decoded with ε = 0; parameters and errors as :func:`encode`.
 
     Returns
     -------
-    Unit spins of the shape of ``spin``, float32, in the handedness of the input; NaN for holes. Lazy if ``spin`` is.
+    Unit spins of the shape of ``spin``, float32, in the handedness of the input; NaN for holes. Lazy if ``spin`` is;
+    computed together with :func:`encode`, both share the codes.
 
     Examples
     --------
@@ -155,12 +106,11 @@ def reconstruct(
     >>> reconstruct(ds.spin, "periodic", Hamiltonian()).dtype
     dtype('float32')
     """
-    reference, turn = _prepare(spin, model, hamiltonian)
-    sizes = {dim: spin.sizes[dim] for dim in SPIN_DIMS}
-    output = label(_map_lattices("reconstruct", spin, reference, turn, D, B, sizes), "spin")
+    network = _prepare(spin, model, hamiltonian, (D, B), refine)
+    output = label(network.decode(network.encode(spin).isel(part=0)).transpose(*spin.dims), "spin")
     if COMPONENT in spin.coords:
         output = output.assign_coords({COMPONENT: spin[COMPONENT]})
-    return output.assign_attrs(_provenance(reference, hamiltonian, turn))
+    return output.assign_attrs(network.provenance(hamiltonian))
 
 
 def reconstruction_error(
@@ -170,6 +120,7 @@ def reconstruction_error(
     *,
     D: xr.DataArray | float,
     B: xr.DataArray | float,
+    refine: Request | None = "default",
 ) -> xr.Dataset:
     """How well a model reconstructs each lattice; parameters and errors as :func:`encode`.
 
@@ -190,8 +141,8 @@ def reconstruction_error(
     """
     from skylattice.observables.scalars import observables
 
-    output = reconstruct(spin, model, hamiltonian, D=D, B=B)
-    squared = ((output - spin).astype(np.float64) ** 2).sum(COMPONENT, skipna=False)
+    output = reconstruct(spin, model, hamiltonian, D=D, B=B, refine=refine)
+    squared = _squared(output, spin)
     before, after = (observables(lattices, D, B, hamiltonian) for lattices in (spin, output))
     variables = {
         "mse": squared.mean(SITE_DIMS, skipna=False) / 3,
@@ -203,12 +154,59 @@ def reconstruction_error(
     return xr.Dataset({name: label(array, name) for name, array in variables.items()}, attrs=provenance)
 
 
-def _fingerprint(spec: ModelSpec, digest: str) -> str:
-    return hashlib.sha256((json.dumps(spec.to_config(), sort_keys=True) + digest).encode()).hexdigest()[:16]
+@dataclass(frozen=True)
+class _Network:
+    """A model for lattices of one size, handedness and request."""
+
+    reference: ModelReference
+    turn: bool
+    parameters: Parameters
+    size: tuple[int, int]
+    refine: Refine | None
+
+    def encode(self, spin: xr.DataArray) -> xr.DataArray:
+        """μ and log σ², shape ``(..., part, latent)``."""
+        sizes = {"part": 2, LATENT: self.reference.spec.latents(self.size)}
+        return map_lattices(
+            "encode",
+            spin,
+            SPIN_DIMS,
+            self.reference,
+            turn=self.turn,
+            parameters=self.parameters,
+            output_sizes=sizes,
+            refine=self.refine,
+        )
+
+    def decode(self, z: xr.DataArray) -> xr.DataArray:
+        """Spins of codes ``(..., latent)``."""
+        sizes = dict(zip(SPIN_DIMS, (*self.size, 3), strict=True))
+        return map_lattices(
+            "decode",
+            z,
+            [LATENT],
+            self.reference,
+            turn=self.turn,
+            parameters=self.parameters,
+            output_sizes=sizes,
+        )
+
+    def provenance(self, hamiltonian: Hamiltonian) -> dict[str, Any]:
+        """What made a result: model, refinement, and what was done to the spins first."""
+        attrs: dict[str, Any] = {"model": self.reference.name, "model_fingerprint": self.reference.fingerprint}
+        attrs["model_refine"] = described(self.refine, self.reference.metadata)
+        if self.turn:
+            attrs["model_handedness"] = (
+                f"spins of handedness {hamiltonian.handedness:+d} were turned by pi about z for a model trained on "
+                f"{-hamiltonian.handedness:+d}"
+            )
+        return attrs
 
 
-def _prepare(spin: xr.DataArray, model: Any, hamiltonian: Hamiltonian) -> tuple[ModelReference, bool]:
-    """The model's reference, and whether the spins must be turned to its handedness."""
+def _prepare(
+    spin: xr.DataArray, model: Any, hamiltonian: Hamiltonian, parameters: Parameters, refine: Request | None
+) -> _Network:
+    """The model that fits lattices: whether their spins must be turned to its handedness, and how it refines."""
     from importlib.util import find_spec
 
     check_spin(spin)
@@ -221,158 +219,27 @@ def _prepare(spin: xr.DataArray, model: Any, hamiltonian: Hamiltonian) -> tuple[
             f"model {reference.name}: trained on the {trained.dmi} DMI, the lattices have the {hamiltonian.dmi} one. "
             "No rotation turns one into the other: train a model on such lattices."
         )
-    reference.spec.check_size((spin.sizes["y"], spin.sizes["x"]))
-    return reference, trained.handedness != hamiltonian.handedness
+    size = (spin.sizes["y"], spin.sizes["x"])
+    reference.spec.check_size(size)
+    turn = trained.handedness != hamiltonian.handedness
+    return _Network(reference, turn, parameters, size, requested(refine, reference.metadata))
 
 
-def _provenance(reference: ModelReference, hamiltonian: Hamiltonian, turn: bool) -> dict[str, Any]:
-    attrs: dict[str, Any] = {"model": reference.name, "model_fingerprint": reference.fingerprint}
-    if turn:
-        attrs["model_handedness"] = (
-            f"spins of handedness {hamiltonian.handedness:+d} were turned by pi about z for a model trained on "
-            f"{-hamiltonian.handedness:+d}"
-        )
-    return attrs
+def _measures(network: _Network, spin: xr.DataArray, mu: xr.DataArray, log_var: xr.DataArray) -> dict[str, Any]:
+    """How good codes are: MSE at ε = 0, nats, and the evidence lower bound."""
+    weight = network.reference.spec.kl_weight(network.size)
+    cost = divergence(mu, log_var).sum(LATENT, skipna=False)
+    # One draw of the noise and its opposite, the same for every lattice: without its odd part, and reproducible.
+    noise = np.random.default_rng(0).standard_normal(mu.sizes[LATENT]).astype(np.float32)
+    step = np.exp(0.5 * log_var) * xr.DataArray(noise, dims=LATENT)
+    noisy = sum(_mse(network.decode(z), spin) for z in (mu + step, mu - step)) / 2
+    return {"mse": _mse(network.decode(mu), spin), "nats": cost, "elbo": -(noisy + weight * cost)}
 
 
-def _map_lattices(
-    task: Literal["encode", "reconstruct"],
-    spin: xr.DataArray,
-    reference: ModelReference,
-    turn: bool,
-    D: xr.DataArray | float | None,
-    B: xr.DataArray | float | None,
-    output_sizes: dict[str, int],
-) -> xr.DataArray:
-    """Apply a network to every lattice; the output has the leading dims of ``spin`` and those of ``output_sizes``."""
-    leading = [dim for dim in spin.dims if dim not in SPIN_DIMS]
-    spin = spin.transpose(*leading, *SPIN_DIMS)
-    like = spin.isel(dict.fromkeys(SPIN_DIMS, 0), drop=True)
-    parameters = _parameters(like, reference, D, B)
-    options: dict[str, Any] = {"task": task, "turn": turn, "shape": tuple(output_sizes.values())}
-    if spin.chunks is None:
-        values = run_block(spin.values, parameters, reference, **options)
-    else:
-        import dask
-        import dask.array as da
-
-        rows = tuple(f"leading_{k}" for k in range(len(leading)))
-        sites = tuple(f"site_{dim}" for dim in SPIN_DIMS)
-        chunks = spin.data.chunks[: len(leading)]
-        values = da.blockwise(
-            run_block,
-            (*rows, *output_sizes),
-            spin.data,
-            (*rows, *sites),
-            da.from_array(parameters, chunks=(*chunks, 2)),
-            (*rows, "parameter"),
-            # One key that every worker fetches once, where a literal would travel with each task.
-            reference=dask.delayed(reference, name=f"model-{reference.fingerprint}", pure=True, traverse=False),
-            new_axes=output_sizes,
-            concatenate=True,
-            dtype=np.float32,
-            meta=np.empty((0,) * (len(leading) + len(output_sizes)), dtype=np.float32),
-            **options,
-        )
-    return xr.DataArray(values, dims=(*leading, *output_sizes), coords=like.coords)
+def _squared(output: xr.DataArray, spin: xr.DataArray) -> xr.DataArray:
+    """Squared difference per site, summed over the components."""
+    return ((output - spin).astype(np.float64) ** 2).sum(COMPONENT, skipna=False)
 
 
-def _parameters(
-    like: xr.DataArray, reference: ModelReference, D: xr.DataArray | float | None, B: xr.DataArray | float | None
-) -> np.ndarray:
-    """D and B of every lattice, shape ``(..., 2)``; zeros for a model that does not look at them."""
-    result = np.zeros((*like.shape, 2), dtype=np.float32)
-    if not reference.spec.condition:
-        return result
-    for k, (name, value) in enumerate((("D", D), ("B", B))):
-        if value is None:
-            raise ModelError(f"model {reference.name}: it is conditioned on (D, B), and the lattices have no {name}.")
-        result[..., k] = xr.DataArray(value).broadcast_like(like).transpose(*like.dims).values
-    return result
-
-
-def run_block(
-    spin: np.ndarray,
-    parameters: np.ndarray,
-    reference: ModelReference,
-    *,
-    task: Literal["encode", "reconstruct"],
-    turn: bool,
-    shape: Sequence[int],
-) -> np.ndarray:
-    """Apply a network to a block of lattices ``(..., y, x, 3)``, skipping those with NaN spins: one Dask task."""
-    leading = spin.shape[:-3]
-    lattices = spin.reshape(-1, *spin.shape[-3:])
-    flat = parameters.reshape(-1, 2)
-    output = np.full((len(lattices), *shape), np.nan, dtype=np.float32)
-    # The first site tells most holes without reading them through.
-    present = np.flatnonzero(~np.isnan(lattices[:, 0, 0, 0]))
-    present = present[~np.isnan(lattices[present]).any(axis=(1, 2, 3))] if len(present) else present
-    start = 0
-    while start < len(present):
-        n = _batch_size(len(present) - start, sites=spin.shape[-3] * spin.shape[-2])
-        chosen = present[start : start + n]
-        batch = lattices[chosen].astype(np.float32)
-        result = _predict(reference, task, turn_spins(batch, 2) if turn else batch, flat[chosen])
-        output[chosen] = turn_spins(result, 2) if turn and task == "reconstruct" else result
-        start += n
-    return output.reshape(*leading, *shape)
-
-
-def _batch_size(remaining: int, *, sites: int) -> int:
-    """The largest power of two that is not above what remains or fits a batch: few shapes to compile, no padding."""
-    limit = max(1, min(remaining, _BATCH_SITES // sites))
-    return 1 << (limit.bit_length() - 1)
-
-
-def _predict(reference: ModelReference, task: str, spin: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-    with _lock:
-        runner = _runner(reference)
-        return runner.encode(spin, parameters) if task == "encode" else runner.reconstruct(spin, parameters)
-
-
-def _runner(reference: ModelReference) -> Runner:
-    """The model of a reference, built once per process; the caller holds the lock."""
-    if reference.fingerprint not in _runners:
-        _pin_threads()
-        from skylattice.vae.runner import Runner
-
-        if reference.payload is not None:
-            document, weights = reference.payload
-            arrays = read_arrays(io.BytesIO(weights))
-            model = artifact.restore(json.loads(document), arrays, where=reference.name)
-        else:
-            model = artifact.load(Path(reference.folder or reference.name))
-        _runners[reference.fingerprint] = Runner(model)
-        while len(_runners) > _CACHE_SIZE:
-            _runners.popitem(last=False)
-    _runners.move_to_end(reference.fingerprint)
-    return _runners[reference.fingerprint]
-
-
-def _pin_threads() -> None:
-    """In a worker process of Dask, give TensorFlow the worker's share of the cores instead of all of them."""
-    import multiprocessing
-
-    from skylattice.vae._keras import keras
-
-    if keras.backend.backend() != "tensorflow" or multiprocessing.parent_process() is None:
-        return
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(_worker_threads())
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:  # it is running already, with the threads it was given then
-        return
-
-
-def _worker_threads() -> int:
-    if "distributed" in sys.modules:
-        from distributed import get_worker
-
-        try:
-            return int(get_worker().state.nthreads)
-        except ValueError:  # no worker of distributed: a process of the multiprocessing scheduler has one thread
-            pass
-    return 1
+def _mse(output: xr.DataArray, spin: xr.DataArray) -> xr.DataArray:
+    return _squared(output, spin).mean(SITE_DIMS, skipna=False) / 3

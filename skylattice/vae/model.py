@@ -53,6 +53,7 @@ class VAE(keras.Model):
         self.kl_ramp = self.add_weight(name="kl_ramp", shape=(), initializer="ones", trainable=False, dtype="float32")
         terms = ("mse", "kl", "misalignment") if spec.physics else ("mse", "kl")
         self.trackers = {name: keras.metrics.Mean(name=name) for name in terms}
+        self.passes, self.step = 0, 0.0
         self._metadata: Mapping[str, Any] = MappingProxyType({})
 
     @property
@@ -64,14 +65,29 @@ class VAE(keras.Model):
         """Attach provenance; :func:`skylattice.vae.save` writes it."""
         self._metadata = MappingProxyType(dict(metadata))
 
+    def unroll(self, passes: int, step: float) -> None:
+        """Look ``passes`` times more at what the decoder makes of the code, in training and in :meth:`call`.
+
+        The steps are those of :class:`skylattice.vae.refinement.Refinement`. Call it before the model is compiled.
+        """
+        self.passes, self.step = passes, step
+
     def call(self, inputs: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
-        """Encode, sample (ε = 0 unless training) and decode: ``output``, ``mu``, ``log_var``."""
+        """Encode, sample (ε = 0 unless training) and decode: ``output``, ``mu``, ``log_var``.
+
+        An unrolled model in training adds ``on_the_way``, the reconstructions of the codes before the last, at ε = 0.
+        """
         spin, parameters = inputs["spin"], inputs["parameters"]
-        mu, log_var = self.encoder(spin, parameters, training=training)
-        z = self.sampling(mu, log_var, training=training)
         size = ops.shape(spin)[1:3]  # a compiled model that has seen two sizes knows them at run time only
-        output = self.decoder(z, parameters, size=size, training=training)
-        return {"output": output, "mu": mu, "log_var": log_var}
+        mu, log_var = self.encoder(spin, parameters, training=training)
+        first, on_the_way = mu, []
+        for _ in range(self.passes):
+            on_the_way.append(self.decoder(mu, parameters, size=size, training=training))
+            again, _ = self.encoder(on_the_way[-1], parameters, training=training)
+            mu = mu + self.step * (first - again)
+        z = self.sampling(mu, log_var, training=training)
+        result = {"output": self.decoder(z, parameters, size=size, training=training), "mu": mu, "log_var": log_var}
+        return {**result, "on_the_way": on_the_way} if training and on_the_way else result
 
     def compute_loss(
         self,
@@ -81,11 +97,17 @@ class VAE(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """L = MSE + ramp · β · (area factor) · KL + physics · mean(1 - cosθ); the terms go to the metrics as well."""
+        """L = MSE + ramp · β · (area factor) · KL + physics · mean(1 - cosθ); the terms go to the metrics as well.
+
+        An unrolled model adds the mean MSE of the codes on the way, so that fewer passes are good ones too.
+        """
         spin = x["spin"]
         mse = losses.mean_squared_error(spin, y_pred["output"])
         kl = losses.kl_divergence(y_pred["mu"], y_pred["log_var"])
         total = mse + self.kl_ramp * self.spec.kl_weight((spin.shape[1], spin.shape[2])) * kl
+        if "on_the_way" in y_pred:
+            errors = [losses.mean_squared_error(spin, output) for output in y_pred["on_the_way"]]
+            total = total + sum(errors) / len(errors)
         self.trackers["mse"].update_state(mse)
         self.trackers["kl"].update_state(kl)
         if self.spec.physics:

@@ -1,7 +1,7 @@
 """How the shipped models are made, from nothing: ``python -m skylattice.vae.ship [NAME]`` in the repository's root.
 
-Simulates the two ensembles (half an hour on two cores), runs the recipes of a model one after the other and writes it
-to ``skylattice/vae/weights``. Everything resumes where it was stopped.
+Runs the recipes of a model one after the other, simulating the data that each needs first, and writes the model to
+``skylattice/vae/weights``. Everything resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from skylattice.errors import ModelError
 from skylattice.vae import artifact
 from skylattice.vae.config import TrainConfig
+from skylattice.vae.mixture import Mixture
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -51,29 +52,37 @@ def make(name: str, *, folder: str | Path = artifact.SHIPPED) -> Path:
 
     The weights are stored in float16, and the metrics are those of the weights as stored.
     """
-    from skylattice.simulation.ensemble import simulate_ensemble
     from skylattice.vae.training import train
 
     if name not in STAGES:
         raise ModelError(f"{name!r}: expected a shipped model, one of {list(STAGES)}.")
-    for store, grid in ENSEMBLES.items():
-        simulate_ensemble(B_limits=(0.3, 0.65), only_phase="skyrmion", store=store, **grid)
-    for stage in STAGES[name]:
-        train(TrainConfig.from_yaml(RECIPES / f"{stage}.yaml"), resume=True, on_epoch=print)
-    return publish(Path(TrainConfig.from_yaml(RECIPES / f"{STAGES[name][-1]}.yaml").output) / "model", name, folder)
+    runs = [TrainConfig.from_yaml(RECIPES / f"{stage}.yaml") for stage in STAGES[name]]
+    for run in runs:
+        simulate(run.store)
+        train(run, resume=True, on_epoch=print)
+    return publish(runs[-1], name, folder)
 
 
-def publish(model: str | Path, name: str, folder: str | Path = artifact.SHIPPED) -> Path:
-    """Write a trained model into the package in half precision, with the metrics of the weights as stored."""
-    from skylattice.io.store import open_ensemble
+def simulate(store: str) -> None:
+    """Simulate the training data of a recipe: a store of :data:`ENSEMBLES`, or the mixture that a YAML file states."""
+    from skylattice.simulation.ensemble import simulate_ensemble
+
+    if store in ENSEMBLES:
+        simulate_ensemble(B_limits=(0.3, 0.65), only_phase="skyrmion", store=store, **ENSEMBLES[store])
+    else:
+        Mixture.from_yaml(store).simulate()
+
+
+def publish(config: TrainConfig, name: str, folder: str | Path = artifact.SHIPPED) -> Path:
+    """Write the model of a run into the package in half precision, with the metrics of the weights as stored."""
     from skylattice.vae.data import split_ensemble
-    from skylattice.vae.training import evaluate
+    from skylattice.vae.training import evaluate, open_data
 
-    trained = artifact.load(model)
+    trained = artifact.load(Path(config.output) / "model")
     target = artifact.save(trained, Path(folder) / name, half=True)
     stored = artifact.load(target)
-    config = TrainConfig.from_dict({**trained.metadata["config"], "store": f"work/{trained.metadata['data']['store']}"})
-    ds = open_ensemble(config.store)
+    stored.unroll(config.passes, config.step)
+    ds = open_data(config.store)
     split = split_ensemble(
         ds, test=config.test, validation=config.validation, test_seeds=config.test_seeds, seed=config.seed
     )

@@ -22,7 +22,9 @@ from skylattice.vae._keras import jit_compile, keras
 from skylattice.vae.arrays import read_arrays, write_arrays
 from skylattice.vae.config import TrainConfig
 from skylattice.vae.data import LatticeBatches, Split, data_fingerprint, split_ensemble
+from skylattice.vae.mixture import Mixture
 from skylattice.vae.model import VAE, build_from_spec
+from skylattice.vae.refinement import Refinement, nats
 
 #: Below so many nats per lattice the latent vector says nothing: the posterior has collapsed onto the prior.
 COLLAPSE_NATS = 1.0
@@ -82,7 +84,7 @@ def train(
     >>> model.metadata["data"]["split"]["n_train"]
     8
     """
-    ds = _open(config.store) if ds is None else ds
+    ds = open_data(config.store) if ds is None else ds
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     split = split_ensemble(
@@ -94,6 +96,7 @@ def train(
         seed=config.seed,
     )
     model = _make_model(config, ds)
+    model.unroll(config.passes, config.step)
     batches = {
         name: LatticeBatches(
             ds,
@@ -114,7 +117,8 @@ def train(
             validation_data=batches["validation"] if len(split.validation) else None,
             epochs=config.epochs,
             initial_epoch=run.epoch,
-            callbacks=[run],
+            # The averages stand in for the weights while validating.
+            callbacks=[run] if config.average is None else [keras.callbacks.SwapEMAWeights(), run],
             shuffle=False,  # the batches shuffle themselves, reproducibly
             verbose=0,
         )
@@ -165,9 +169,8 @@ def _errors(model: VAE, batches: LatticeBatches) -> tuple[np.ndarray, np.ndarray
         (batch,) = batches[index]
         result = model.predict_on_batch(batch)
         errors.append(np.square(result["output"] - batch["spin"], dtype=np.float64).mean(axis=(1, 2, 3)))
-        mu, log_var = result["mu"].astype(np.float64), result["log_var"].astype(np.float64)
-        divergences.append(0.5 * (mu**2 + np.exp(log_var) - 1 - log_var).sum(axis=-1))
-        means.append(mu)
+        divergences.append(nats(result["mu"], result["log_var"]))
+        means.append(result["mu"].astype(np.float64))
     mu = np.concatenate(means) if means else np.empty((0, 0))
     return np.concatenate(errors), mu, np.concatenate(divergences)
 
@@ -243,7 +246,7 @@ class _Run(keras.callbacks.Callback):
         if self.config.kl_ramp(epoch) >= 1.0 and objective < self.best:
             self.best, self.best_epoch = objective, epoch
             with replacing(self.output / "best.npz") as file:
-                write_arrays(file, artifact.model_arrays(self.vae))
+                write_arrays(file, self._arrays())
         waited = epoch - self.best_epoch
         if self.config.patience is not None and np.isfinite(self.best) and waited >= self.config.patience:
             self.is_stopped = self.vae.stop_training = True
@@ -254,7 +257,16 @@ class _Run(keras.callbacks.Callback):
     def best_arrays(self) -> dict[str, np.ndarray]:
         """Weights of the best epoch after the ramp, or the last ones of a run that never got there."""
         path = self.output / "best.npz"
-        return read_arrays(path) if path.exists() else artifact.model_arrays(self.vae)
+        return read_arrays(path) if path.exists() else self._arrays()
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        """The weights, or their averages where these are kept."""
+        arrays = artifact.model_arrays(self.vae)
+        if self.config.average is None:
+            return arrays
+        optimizer = self.vae.optimizer
+        averages = zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True)
+        return {**arrays, **{variable.path: np.asarray(average) for variable, average in averages}}
 
     def _row(self, epoch: int, logs: Mapping[str, float]) -> dict[str, float]:
         row = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - self._began, 2)}
@@ -293,7 +305,10 @@ class _Run(keras.callbacks.Callback):
         return named + [(f"optimizer/{i}", v) for i, v in enumerate(self.vae.optimizer.variables)]
 
 
-def _open(store: str) -> xr.Dataset:
+def open_data(store: str) -> xr.Dataset:
+    """Training data: an ensemble store, or what the YAML file of a recipe says."""
+    if store.endswith((".yaml", ".yml")):
+        return Mixture.from_yaml(store).open()
     from skylattice.io.store import open_ensemble
 
     return open_ensemble(store)
@@ -330,7 +345,10 @@ def _compile(model: VAE, config: TrainConfig, *, steps: int) -> None:
     )
     if not warmup:
         schedule = keras.optimizers.schedules.CosineDecay(config.learning_rate, total, alpha=0.01)
-    optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1.0)
+    if config.freeze is not None:
+        getattr(model, config.freeze).trainable = False
+    averaging = {} if config.average is None else {"use_ema": True, "ema_momentum": config.average}
+    optimizer = keras.optimizers.Adam(schedule, beta_2=0.99, global_clipnorm=1.0, **averaging)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=jit_compile())
 
@@ -338,6 +356,7 @@ def _compile(model: VAE, config: TrainConfig, *, steps: int) -> None:
 def _in_float32(model: VAE, arrays: Mapping[str, np.ndarray]) -> VAE:
     result = build_from_spec(model.spec)
     artifact.set_model_arrays(result, arrays, where="the trained model")
+    result.unroll(model.passes, model.step)
     return result
 
 
@@ -359,8 +378,10 @@ def _provenance(
         "split": split.describe(ds),
         "earlier": _earlier_data(config.initial),
     }
+    recipe = {"recipe": ds.attrs["recipe"]} if "recipe" in ds.attrs else {}
+    made_for = {"refinement": Refinement(config.passes, config.step).to_config()} if config.passes else {}
     config_values = {**config.to_dict(), "store": data["store"], "output": Path(config.output).name}
-    return {"config": config_values, "data": data, "metrics": metrics, "history": rows}
+    return {"config": config_values, "data": {**data, **recipe}, "metrics": metrics, "history": rows, **made_for}
 
 
 def _earlier_data(initial: str | None) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from tiny_vae import TINY, awaken
 from skylattice import Hamiltonian, testing
 from skylattice.errors import ModelError, SchemaError
 from skylattice.testing import raise_if_computes
-from skylattice.vae import build, infer, save
+from skylattice.vae import blocks, build, infer, save
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
@@ -71,16 +71,16 @@ def test_inference__is_the_same_on_a_cluster_that_loads_the_model_once(ensemble,
         Client(cluster) as client,
     ):
         output = ensemble.chunk(D=1, B=1).sky.reconstruct(tiny_model).spin.compute()
-        loads = client.run(lambda: __import__("skylattice.vae.infer").vae.infer._runners.keys())
+        loads = client.run(lambda: __import__("skylattice.vae.blocks").vae.blocks._runners.keys())
     xr.testing.assert_allclose(output, expected, **TOLERANCE)
     assert [len(keys) for keys in loads.values()] == [1]
 
 
 def test_inference__loads_a_model_once_in_a_process(ensemble, model_folder, monkeypatch):
     calls = []
-    restore = infer.artifact.restore
-    monkeypatch.setattr(infer.artifact, "restore", lambda *a, **k: calls.append(a) or restore(*a, **k))
-    infer._runners.clear()
+    restore = blocks.artifact.restore
+    monkeypatch.setattr(blocks.artifact, "restore", lambda *a, **k: calls.append(a) or restore(*a, **k))
+    blocks._runners.clear()
     for _ in range(2):
         ensemble.chunk(D=1, realization=1).sky.encode(model_folder).compute(scheduler="threads", num_workers=4)
     assert len(calls) == 1
@@ -88,8 +88,8 @@ def test_inference__loads_a_model_once_in_a_process(ensemble, model_folder, monk
 
 def test_inference__holes_stay_holes_and_are_not_computed(ensemble, tiny_model, monkeypatch):
     batches = []
-    predict = infer._predict
-    monkeypatch.setattr(infer, "_predict", lambda *a: batches.append(len(a[2])) or predict(*a))
+    encode = blocks._encode
+    monkeypatch.setattr(blocks, "_encode", lambda *a: batches.append(len(a[1])) or encode(*a))
     result = ensemble.sky.reconstruction_error(tiny_model)
     is_hole = ensemble.status == 0
     for name in ("mse", "energy_difference", "cos_theta_difference"):
@@ -119,7 +119,7 @@ def test_reconstruction__matches_its_definition(ensemble, tiny_model):
 
 
 def test_reconstruction__of_a_perfect_model_is_zero(ensemble, tiny_model, monkeypatch):
-    monkeypatch.setattr(infer, "_predict", lambda reference, task, spin, parameters: spin)
+    monkeypatch.setattr(infer, "reconstruct", lambda spin, *a, **k: spin)
     result = ensemble.isel(D=0).sky.reconstruction_error(tiny_model)
     for name in result.data_vars:
         np.testing.assert_allclose(result[name], 0, atol=1e-6)
@@ -192,8 +192,8 @@ def test_inference__takes_any_leading_dims(ensemble, tiny_model, leading):
 
 
 def test_batch_size__uses_powers_of_two_within_the_limit():
-    assert [infer._batch_size(n, sites=200 * 200) for n in (1, 5, 16, 100)] == [1, 4, 16, 16]
-    assert infer._batch_size(3, sites=10**7) == 1
+    assert [blocks._batch_size(n, sites=200 * 200) for n in (1, 5, 16, 100)] == [1, 4, 16, 16]
+    assert blocks._batch_size(3, sites=10**7) == 1
 
 
 def test_inference__holds_one_copy_of_a_model_in_its_graph(ensemble, tiny_model):
