@@ -11,6 +11,7 @@ import xarray as xr
 
 from skylattice.data import open_example
 from skylattice.errors import MissingExtraError, SkylatticeError
+from skylattice.io.guard import replacing
 from skylattice.io.importing import import_datasets
 from skylattice.io.store import open_ensemble
 from skylattice.report.build import build_report
@@ -98,7 +99,8 @@ def write_page(
     _add_report(page, simulated, path.parent / "report" / "index.html")
     page.heading("Numbers").text("One row per lattice; the same and more is in ensemble.csv beside this page.")
     page.table(table[_COLUMNS])
-    table.to_csv(path.with_name("ensemble.csv"), index=False)
+    with replacing(path.with_name("ensemble.csv")) as file:
+        table.to_csv(file, index=False)
     page.heading("What next").code(_next_steps(simulated))
     return page.write(path)
 

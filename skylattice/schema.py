@@ -39,6 +39,20 @@ LENGTH_TOLERANCE = 1e-3
 STATUS = {"empty": 0, "done": 1, "skipped": 2, "failed": 3}
 #: Meaning of ``phase``: one int8 per lattice; -1 marks a hole.
 PHASE = {"empty": -1, "ferromagnet": 0, "spiral": 1, "skyrmion": 2, "mixed": 3}
+#: Meaning of ``fault``: why a lattice has no results, one int8 per lattice; -1 marks a hole. A crowded one lacks only
+#: those of its skyrmions. In words: :data:`skylattice.study.faults.REASONS`.
+FAULT = {
+    "empty": -1,
+    "none": 0,
+    "failed": 1,
+    "unreadable": 2,
+    "missing": 3,
+    "not_finite": 4,
+    "zero": 5,
+    "not_unit": 6,
+    "charge": 7,
+    "crowded": 8,
+}
 #: Meaning of ``texture``: one int8 per skyrmion; -1 is padding.
 TEXTURE = {"neel": 0, "bloch": 1, "antiskyrmion": 2, "mixed": 3}
 
@@ -119,6 +133,7 @@ VARIABLES: dict[str, Variable] = {
     "seed": Variable((), "uint64", "1", "seed of the lattice's random numbers"),
     "lattice_id": Variable((), "uint64", "1", "fingerprint of the spins as stored; 0 where there are none"),
     "status": Variable((), "int8", "1", "state of the lattice in the store", STATUS),
+    "fault": Variable((), "int8", "1", "why the lattice has no results", FAULT),
     # the spins
     "spin": Variable(SPIN_DIMS, "float32", "1", "unit spin"),
     MASK: Variable(SITE_DIMS, "bool", "1", "whether there is a site"),

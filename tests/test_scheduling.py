@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import dask
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from distributed import LocalCluster
 
 import skylattice
+from skylattice import progress
 from skylattice.errors import SkylatticeError
 from skylattice.scheduling import computing
 from skylattice.study.analysis import analyse_store
@@ -82,3 +85,17 @@ def test_cluster__in_another_folder_fills_and_reads_a_store_given_by_a_relative_
     np.testing.assert_array_equal(ds.spin, near.spin)
     np.testing.assert_array_equal(charge, near.sky.topological_charge())
     np.testing.assert_array_equal(results.topological_charge, charge)
+
+
+@pytest.mark.parametrize("lost", ["workers", "scheduler"])
+def test_cluster__that_is_lost_ends_the_wait_in_one_sentence(lost, monkeypatch):
+    """A client alone waits for ever for workers that do not come back."""
+    monkeypatch.setattr(progress, "NO_WORKERS", 1.0)
+    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:  # as if all of them had been killed
+        if lost == "scheduler":
+            threading.Timer(0.5, cluster.close).start()
+        message = "no worker is left for 1 seconds" if lost == "workers" else "the scheduler is lost"
+        start = time.monotonic()
+        with pytest.raises(SkylatticeError, match=message), computing(scheduler=cluster.scheduler_address):
+            progress.run_tasks([dask.delayed(os.getpid)()], description="Waiting", show=False)
+    assert time.monotonic() - start < 30

@@ -13,13 +13,17 @@ from rich.table import Table
 from skylattice.cli import report as report_commands
 from skylattice.cli import train as train_commands
 from skylattice.cli.dashboard import catalog_app, dashboard
-from skylattice.cli.terminal import Scheduler, Threads, computing_on, console, stderr
+from skylattice.cli.terminal import PARTLY_DONE, Scheduler, Threads, computing_on, console, list_faults, stderr
 from skylattice.errors import SkylatticeError
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "Exit codes: 0, all was done; 1, an error, or every lattice failed; 2, the command was not understood; "
+        "3, finished, and some lattices or parts, which are listed, were left out; 130, interrupted."
+    ),
     help=(
         "Ensembles of magnetic skyrmion lattices: simulate or import them, compute physics over them, look at them.\n\n"
         "Start with [bold]skylattice demo[/bold]: a small ensemble, a real UppASD run, a page of pictures and numbers."
@@ -111,8 +115,10 @@ def simulate(
     [bold]Example[/bold]: skylattice simulate ensemble.zarr --D 0.35:0.6:0.05 --B-limits 0.3 0.65 --B-step 0.01
     --only-phase skyrmion
     """
-    from skylattice import Hamiltonian, simulate_ensemble
+    from skylattice import Hamiltonian, open_ensemble, simulate_ensemble
+    from skylattice.schema import STATUS
     from skylattice.simulation.schedule import Schedule
+    from skylattice.study.faults import failed_lattices
 
     schedule = Schedule.geometric(start_T, T, steps=steps, sweeps=sweeps, over_relaxation=over_relaxation)
     with computing_on(threads, scheduler):
@@ -132,6 +138,9 @@ def simulate(
             keep_bits=keep_bits,
         )
     _show_info(store)
+    ds = open_ensemble(store)
+    finished = ds["status"].isin([STATUS["done"], STATUS["skipped"]])
+    list_faults(failed_lattices(ds), n_done=int(finished.sum()))
 
 
 @import_app.command("uppasd")
@@ -174,7 +183,7 @@ def import_uppasd(
     console.print(f"{len(datasets)} runs imported, {refused} left out.")
     _show_info(store)
     if refused:
-        raise typer.Exit(1)
+        raise typer.Exit(PARTLY_DONE)
 
 
 @app.command()
@@ -221,17 +230,22 @@ def analyse(
     Writes them to NAME.results.zarr beside the store, and as a table with one row per lattice.
     """
     from skylattice.io.results import results_path
-    from skylattice.study.analysis import analyse_store, write_table
+    from skylattice.schema import STATUS
+    from skylattice.study.analysis import analyse_store, check_table, write_table
+    from skylattice.study.faults import faults_in
 
+    target = table or store.with_name(store.name.removesuffix(".zarr") + ".csv")
+    check_table(target)
     with computing_on(threads, scheduler):
         results = analyse_store(store)
-    target = table or store.with_name(store.name.removesuffix(".zarr") + ".csv")
-    rows = write_table(results, target)
-    console.print(f"{rows} lattices analysed. Table: {target}. Results: {results_path(store)}", highlight=False)
+    write_table(results, target)
+    n_done = int((results["status"] == STATUS["done"]).sum())
+    console.print(f"{n_done} lattices analysed. Table: {target}. Results: {results_path(store)}", highlight=False)
     if "energy" not in results:
         console.print(
             "No energies: the interaction is not known. State it with ds.sky.with_hamiltonian(...), and import that."
         )
+    list_faults(faults_in(results), n_done=n_done)
 
 
 @app.command()

@@ -6,8 +6,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from rich.markup import escape
 
-from skylattice.cli.terminal import Scheduler, Threads, computing_on, console
+from skylattice.cli.terminal import (
+    NOTHING_DONE,
+    PARTLY_DONE,
+    Scheduler,
+    Threads,
+    computing_on,
+    console,
+    list_faults,
+    stderr,
+)
 
 Refined = Annotated[
     Literal["default", "none", "fast", "best"],
@@ -68,6 +78,11 @@ def report(
         )
     page = build_report(study, output, images=images)
     console.print(f"Open [bold]{page}[/bold] in a browser. Tables: {page.parent / 'tables'}", highlight=False)
+    for part, reason in study.missing.items():
+        stderr.print(f"[yellow]left out[/yellow] {escape(part)}: {escape(reason)}", highlight=False, soft_wrap=True)
+    list_faults(study.ensemble.faults, n_done=len(study.records))
+    if study.missing:
+        raise typer.Exit(PARTLY_DONE if study.records else NOTHING_DONE)
 
 
 def _point(text: str) -> tuple[float, float, int]:
@@ -103,13 +118,14 @@ def generate(
     [bold]Example[/bold]: skylattice generate ensemble.zarr new.zarr -n 100 --D 0.5 --B 0.12 --relax
     """
     from skylattice.errors import StoreError
-    from skylattice.io.store import open_ensemble
     from skylattice.latent.generate import save_generated
+    from skylattice.study.faults import sound_ensemble
 
     if output.exists():
         raise StoreError(f"{output}: exists already. Choose a new path, or remove it.")
     options: dict[str, Any] = {"method": method, "D": D, "B": B, "novelty": novelty, "relax": relax, "seed": seed}
     with computing_on(threads, scheduler):
-        lattices = open_ensemble(store).sky.generate(model, n, **options)
-        save_generated(lattices, output)
+        ds, faults = sound_ensemble(store)
+        save_generated(ds.sky.generate(model, n, **options), output)
     console.print(f"{n} lattices in [bold]{output}[/bold]: skylattice.open_ensemble({str(output)!r})")
+    list_faults(faults, n_done=n)

@@ -27,6 +27,24 @@ def local_path(path: str | os.PathLike[str]) -> Path:
     return Path(text).absolute()
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise :class:`StoreError` unless something can be written at ``path``: a check before long work.
+
+    The folder nearest to it that exists must be one that this user may write to, and so must what is there already.
+    """
+    path = Path(path).absolute()
+    folder = next(parent for parent in path.parents if os.path.lexists(parent))
+    refusal = ""
+    if not folder.is_dir():
+        refusal = f"{folder} is no folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        refusal = f"this user may not write to {folder}"
+    elif path.exists() and not os.access(path, os.W_OK):
+        refusal = "this user may not replace it"
+    if refusal:
+        raise StoreError(f"{path}: cannot be written: {refusal}. Choose another path, or change its permissions.")
+
+
 @contextmanager
 def explained(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what the operating system refuses into a :class:`StoreError` that says what to do."""
@@ -48,13 +66,17 @@ def explained(path: str | os.PathLike[str]) -> Iterator[None]:
 
 @contextmanager
 def locked(path: str | os.PathLike[str], region: str, timeout: float = 0) -> Iterator[None]:
-    """Hold the lock of one region of a local store; the operating system frees it when a process dies."""
+    """Hold the lock of one region of a local store; the operating system frees it when a process dies.
+
+    A store has one lock whatever links lead to it.
+    """
     from filelock import FileLock, Timeout
 
-    folder = Path(path).with_name(".skylattice-locks")
+    target = Path(path).resolve()
+    folder = target.with_name(".skylattice-locks")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / f"{Path(path).name}.{region}.lock", timeout=timeout, thread_local=False):
+        with FileLock(folder / f"{target.name}.{region}.lock", timeout=timeout, thread_local=False):
             yield
     except Timeout:
         raise StoreError(

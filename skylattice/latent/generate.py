@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from skylattice.defects.classify import defects
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError, SchemaError, StoreError
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.io.guard import local_path
+from skylattice.io.atomic import new_folder
+from skylattice.io.guard import explained, local_path
 from skylattice.io.importing import import_datasets
+from skylattice.io.store import open_ensemble
 from skylattice.kernels.rotation import turn_spins
 from skylattice.latent.prior import LatentSet
 from skylattice.latent.recipe import DEFAULT, Recipe
@@ -140,7 +143,7 @@ def generate(
 def save_generated(
     ds: xr.Dataset, store: str | os.PathLike[str], *, attrs: Mapping[str, Any] | None = None
 ) -> xr.Dataset:
-    """Write generated lattices as an ensemble store of their own; equal (D, B) become realizations.
+    """Write generated lattices as an ensemble store of their own, in one step; equal (D, B) become realizations.
 
     Parameters
     ----------
@@ -164,7 +167,14 @@ def save_generated(
         raise StoreError(f"{store}: exists already. Choose a new path, or remove it.")
     names = ("generator", "generator_seed", "relaxed", "model", "model_fingerprint")
     origin = {name: ds.attrs[name] for name in names if name in ds.attrs}
-    return import_datasets([ds], store, attrs={**origin, **(attrs or {})}, progress=False)
+    target = local_path(store)
+    with explained(target), new_folder(target) as folder:  # half of it would be taken for all that was asked for
+        import_datasets([ds], folder / "store", attrs={**origin, **(attrs or {})}, progress=False)
+        shutil.rmtree(folder / ".skylattice-locks")
+        for part in (folder / "store").iterdir():
+            part.rename(folder / part.name)
+        (folder / "store").rmdir()
+    return open_ensemble(target)
 
 
 def check_number(n: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from skylattice.errors import SkylatticeError
 from skylattice.report.sections import SECTIONS, Report, ensemble_section
 from skylattice.study.chapter import Study
+from skylattice.study.faults import listed
 
 _PACKAGES = (
     "numpy",
@@ -90,6 +91,8 @@ def _write_head(report: Report) -> None:
 def _write_end(report: Report) -> None:
     page = report.page.heading("What is missing")
     missing = [*(f"{part}: {reason}" for part, reason in report.study.missing.items()), *report.missing]
+    if faults := report.study.ensemble.faults:
+        missing += [f"{len(faults)} lattices of the store are left out:", *listed(faults)]
     for text in missing or ["Nothing."]:
         page.text(text)
     page.heading("What was run").code("\n".join(f"{name}: {value}" for name, value in _facts(report).items()))

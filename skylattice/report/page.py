@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from skylattice.errors import MissingExtraError
-from skylattice.io.guard import explained
+from skylattice.io.guard import explained, replacing
 from skylattice.report import style
 from skylattice.report.cells import column_text, is_text
 
@@ -132,7 +132,8 @@ class Page:
         text = self.to_html()
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            with replacing(path) as file:
+                file.write(text.encode())
         return path
 
     def _add(self, block: Block) -> Page:

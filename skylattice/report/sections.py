@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from skylattice.io.guard import replacing
 from skylattice.report import evaluation_figures, latent_figures, pictures
 from skylattice.report.page import Page
 from skylattice.study import tables
@@ -55,7 +56,8 @@ class Report:
         """Put a table on the page and, with all digits, beside it as ``tables/NAME.csv``."""
         folder = self.path.parent / "tables"
         folder.mkdir(parents=True, exist_ok=True)
-        tables.as_numbers(frame).to_csv(folder / f"{name}.csv", index=False)
+        with replacing(folder / f"{name}.csv") as file:
+            tables.as_numbers(frame).to_csv(file, index=False)
         self.page.table(tables.as_text(frame), decimals=decimals)
 
     def figure(self, name: str, figure: go.Figure) -> None:

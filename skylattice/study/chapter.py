@@ -21,6 +21,7 @@ from skylattice.study.evaluation import (
     Record,
     count_by_thesis_rule,
     evaluate_model,
+    leave_out_faulty,
     model_name,
     open_lattices,
 )
@@ -163,7 +164,7 @@ def run_study(
     """
     tell = on_step or (lambda _: None)
     tell("thesis' count of defects")
-    study = Study(count_by_thesis_rule(open_lattices(store)), n_generated, n_quality, seed, refine)
+    study = Study(count_by_thesis_rule(leave_out_faulty(open_lattices(store))), n_generated, n_quality, seed, refine)
     _tabulate(study, "ensemble_correlations", lambda: tables.ensemble_table(study.ensemble.frame))
     targets: dict[str, str] = {}
     for model in models:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from skylattice.io.store import open_ensemble
 from skylattice.latent.pca import PCA, fit_pca, torus_average
 from skylattice.latent.prior import LatentSet
 from skylattice.schema import GRID_DIMS, PHASE, STATUS
-from skylattice.stacking import per_lattice, take, unstack, usable_lattices
+from skylattice.stacking import per_lattice, unstack
+from skylattice.study.faults import Fault, fault_flags, faults_in, lattices_at, listed, sound_lattices
 from skylattice.vae.refinement import Request, described
 from skylattice.vae.spec import ModelSpec
 
@@ -51,11 +53,14 @@ class Ensemble:
         One row per lattice: ``position`` in the store's grid, ``lattice_id``, D, B, realization, Q, m_z, n_defects,
         n_skyrmions, and, after :func:`count_by_thesis_rule`, ``n_defects_thesis``, by the thesis' rule with open
         boundaries.
+    faults
+        Lattices of the store that are left out since something is wrong with them.
     """
 
     store: Path
     ds: xr.Dataset
     frame: pd.DataFrame
+    faults: list[Fault] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -166,9 +171,20 @@ def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
     frame = frame.assign(position=np.arange(len(frame)), lattice_id=_lattice_ids(ds))
     chosen = (frame.pop("status") == STATUS["done"]) & (frame.pop("phase") == PHASE["skyrmion"])
     if not chosen.any():
-        raise StoreError(f"{store}: no lattice is in the skyrmion phase. Simulate at B between 0.3 and 0.65 D²/J.")
+        reason = f"{store}: no lattice is in the skyrmion phase. Simulate at B between 0.3 and 0.65 D²/J."
+        raise StoreError("\n".join([reason, *listed(faults_in(results))]))
     frame = frame[chosen].reset_index(drop=True)
-    return Ensemble(Path(store), take(ds[["spin"]], frame["position"].to_numpy()), frame)
+    return Ensemble(Path(store), lattices_at(ds, frame["position"].to_numpy()), frame, faults_in(results))
+
+
+def leave_out_faulty(ensemble: Ensemble) -> Ensemble:
+    """The same without the lattices that something has happened to since they were analysed; reads all spins."""
+    grid = open_ensemble(ensemble.store)
+    positions, faults = sound_lattices(ensemble.store, grid)
+    known = {(fault.D, fault.B, fault.realization) for fault in ensemble.faults}
+    faults = ensemble.faults + [fault for fault in faults if (fault.D, fault.B, fault.realization) not in known]
+    frame = ensemble.frame[ensemble.frame["position"].isin(positions)].reset_index(drop=True)
+    return replace(ensemble, ds=lattices_at(grid, frame["position"].to_numpy(), faults), frame=frame, faults=faults)
 
 
 def _lattice_ids(ds: xr.Dataset) -> np.ndarray:
@@ -242,7 +258,7 @@ def evaluate_model(
     group = f"models/{model_name(model)}"
     results = _known(ensemble, group, wanted, data, reference.fingerprint, described(refine, metadata))
     if results is None:
-        results = _encode_into_results(ensemble.store, grid, model, wanted, refine)
+        results = _encode_into_results(ensemble.store, grid, model, wanted, refine, ensemble.faults)
     position = ensemble.frame["position"].to_numpy()
     values = {name: per_lattice(results[name], grid["status"])[position] for name in ("mu", "log_var", *_ERRORS)}
     frame = ensemble.frame.assign(part=part, **{name: values[name] for name in _ERRORS})
@@ -264,19 +280,25 @@ def encode_store(
     """Latent vectors and errors of every lattice that is done, of any phase, into the results beside the store.
 
     ``refine`` says how the codes are refined: see :func:`skylattice.vae.infer.encode`.
+    Lattices that are not fit for it do not stop the others: :func:`skylattice.study.faults.faults_in` lists them.
 
     Returns
     -------
     Dataset over (D, B, realization), NaN for holes: ``mu`` and ``log_var`` (..., latent), ``mse``,
-    ``energy_difference`` and ``cos_theta_difference``. Its attributes name model and data.
+    ``energy_difference``, ``cos_theta_difference`` and ``fault``. Its attributes name model and data.
 
     Raises
     ------
     ModelError, MissingExtraError
         If the model cannot be read or does not fit the lattices.
+    StoreError
+        If no lattice can be encoded.
     """
     grid = open_ensemble(store)
-    return _encode_into_results(Path(store), grid, model, usable_lattices(grid), refine)
+    sound, faults = sound_lattices(store, grid)
+    if not sound.size:
+        raise StoreError("\n".join([f"{store}: expected lattices to encode, found none.", *listed(faults)]))
+    return _encode_into_results(Path(store), grid, model, sound, refine, faults)
 
 
 def is_encoded(store: str | os.PathLike[str], model: str | os.PathLike[str]) -> bool:
@@ -341,18 +363,24 @@ def in_batches(lattices: xr.Dataset) -> xr.Dataset:
 
 
 def _encode_into_results(
-    store: Path, grid: xr.Dataset, model: Any, wanted: np.ndarray, refine: Request | None
+    store: Path,
+    grid: xr.Dataset,
+    model: Any,
+    wanted: np.ndarray,
+    refine: Request | None,
+    faults: Sequence[Fault] = (),
 ) -> xr.Dataset:
     """Latents and errors of the lattices at flat positions, NaN elsewhere; written under the model's name."""
     from skylattice.vae import infer
     from skylattice.vae.data import data_fingerprint
 
-    of = lattices(in_batches(take(grid[["spin"]], wanted)))
+    of = lattices(in_batches(lattices_at(grid, wanted, faults)))
     encoded = infer.encode(of.spin, model, of.hamiltonian, D=of.D, B=of.B, refine=refine)
     errors = infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B, refine=refine)
     computed = encoded.assign(errors[list(_ERRORS)]).compute()
     attrs = {**encoded.attrs, "model": model_name(model), "data_fingerprint": data_fingerprint(grid)}
     result = unstack(computed, like=grid).reset_coords(drop=True).assign_attrs(attrs)
+    result = result.assign(fault=fault_flags(result["mse"], faults))
     if "lattice_id" in grid:
         there = np.isfinite(result["mse"])
         result = result.assign(lattice_id=grid["lattice_id"].load().where(there, 0).astype(np.uint64))

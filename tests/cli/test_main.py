@@ -59,7 +59,7 @@ def test_import__of_a_run_beside_a_broken_one_keeps_the_good_one(tmp_path):
     (broken / "inpsd.dat").write_text("simid x\nncell 4 4 1\n")
     (broken / "restart.x.out").write_text("")
     code, output = skylattice("import", "uppasd", RUN, broken, tmp_path / "runs.zarr")
-    assert code == 1
+    assert code == 3
     assert "left out" in output
     assert "restart.x.out" in output
     assert "1 runs imported, 1 left out" in output

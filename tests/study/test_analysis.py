@@ -58,14 +58,14 @@ def test_analysis__keeps_holes(store):
     assert (results.phase.values[~there] == -1).all()
 
 
-def test_table__has_a_row_for_each_lattice_that_is_done(store, tmp_path):
+def test_table__has_a_row_for_each_lattice_that_is_done_or_failed(store, tmp_path):
     frame = scalar_table(analyse_store(store, progress=False))
-    assert len(frame) == 1
+    assert frame[["status", "fault"]].values.tolist() == [["done", "none"], ["failed", "failed"]]
     row = frame.iloc[0]
     assert (row.D, row.B, row.realization, row.phase, row.status) == (0.5, 0.1, 0, "skyrmion", "done")
     assert row.topological_charge == pytest.approx(-16)
     assert list(frame)[:5] == ["D", "B", "realization", "T", "status"]
-    assert write_table(analyse_store(store, progress=False), tmp_path / "t.csv") == 1
+    assert write_table(analyse_store(store, progress=False), tmp_path / "t.csv") == 2
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "t.csv"), frame, check_dtype=False)
 
 
