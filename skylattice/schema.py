@@ -19,7 +19,8 @@ from skylattice.errors import SchemaError
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT_VERSION = 1
+#: Of stores and results on disk; :mod:`skylattice.io.store` says what each version is.
+FORMAT_VERSION = 2
 #: D and B are rounded to this many digits, so that equal points of different origin meet on one grid.
 GRID_DIGITS = 6
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,11 @@ import numpy as np
 import xarray as xr
 
 from skylattice.errors import SkylatticeError, StoreError
-from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.guard import local_path
-from skylattice.io.layout import Layout, check_alike
+from skylattice.io.layout import Layout, check_alike, layout_of
 from skylattice.io.store import open_ensemble
 from skylattice.io.writing import ensure_store, write_point
-from skylattice.schema import GRID_DIGITS, STATUS, check_coordinate, check_spin, require
+from skylattice.schema import GRID_DIGITS, STATUS, check_coordinate
 from skylattice.stacking import stack
 
 Point = tuple[float, float]
@@ -70,7 +70,7 @@ def import_datasets(
     store, datasets = local_path(store), list(datasets)
     if not datasets:
         raise StoreError(f"{store}: expected lattices to import, found none.")
-    layouts = [layout_of(ds, keep_bits) for ds in datasets]
+    layouts = [_rounded(layout_of(ds, keep_bits)) for ds in datasets]
     flat = [stack(ds) for ds in datasets]
     by_point: dict[Point, list[tuple[xr.Dataset, list[int]]]] = defaultdict(list)
     for ds in flat:
@@ -89,12 +89,9 @@ def import_datasets(
     return open_ensemble(store)
 
 
-def layout_of(ds: xr.Dataset, keep_bits: int | None = None) -> Layout:
-    """What a store must share with ``ds``: size, temperature, Hamiltonian."""
-    require(ds, ("spin", "D", "B", "T"), purpose="importing")
-    check_spin(ds["spin"])
-    size = (ds.sizes["y"], ds.sizes["x"])
-    return Layout(size, round(float(ds["T"]), GRID_DIGITS), Hamiltonian.if_stated(ds.attrs), keep_bits)
+def _rounded(layout: Layout) -> Layout:
+    """With T as the grid's coordinates are kept, so that equal ones of different origin meet."""
+    return replace(layout, T=round(layout.T, GRID_DIGITS))
 
 
 def _samples_by_point(ds: xr.Dataset) -> dict[Point, list[int]]:

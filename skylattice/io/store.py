@@ -1,24 +1,37 @@
 """Ensemble stores: zarr v3 groups that many workers fill (:mod:`skylattice.io.writing`) and xarray opens lazily.
 
-A chunk is one lattice, a shard all realizations of one (D, B) point and the unit of writing. Chunks are compressed
-(zstd, bit-shuffled) and carry a CRC-32C; points never written cost no bytes. ``status`` has one small chunk per point,
-written after the spins, so that it never promises what is not there.
+Format version 2; ``docs/store.md`` is its contract.
+
+- ``spin``: a chunk is one lattice, a shard all realizations of one (D, B) point and the unit of writing, one file
+  ``spin/c.I.J.0.0.0.0``. Chunks are compressed (zstd, bit-shuffled); chunks and index carry a CRC-32C. A shard is there
+  where a lattice is.
+- ``status``, ``seed``, ``lattice_id``, and ``moment`` where there is one: blocks of thousands of lattices, updated
+  under the block's lock and replaced at once. These, the coordinates and T exist from creation on, whole and with a
+  CRC-32C: a chunk that is missing is damage, and never reads as zeros.
+- ``status`` is written after the spins and their ``lattice_id``, so that it never promises what is not there.
+- ``mask``, where sites are empty: like ``spin``, or one (y, x) for all lattices.
+- Every metadata document carries a checksum of the rest of itself (:mod:`skylattice.io.seals`); that of the group names
+  the arrays that must be there. Opening a store checks them all.
+
+Version 1 had one small chunk of ``status``, ``seed`` and ``lattice_id`` for each point, checksums for chunks only, and
+no promise that one exists. It is read, and written to after ``skylattice upgrade STORE``.
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
 from skylattice.errors import StoreError
-from skylattice.io.guard import explained
 from skylattice.schema import COMPONENTS, FORMAT_VERSION, GRID_DIMS, STATUS, label_dataset
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
+
+#: Attribute of the group: the arrays that it was made with.
+ARRAYS = "arrays"
 
 
 def read_status(path: str | os.PathLike[str]) -> xr.DataArray:
@@ -43,13 +56,15 @@ def open_ensemble(
 
     Returns
     -------
-    Dataset with ``spin`` (D, B, realization, y, x, component), ``status`` and ``seed`` (D, B, realization), chunked by
-    (D, B) point, D and B ascending.
+    Dataset with ``spin`` (D, B, realization, y, x, component), chunked by (D, B) point, and ``status``, ``seed`` and
+    ``lattice_id`` (D, B, realization), which are read when they are used; D and B ascending. ``mask`` (bool, where a
+    site is there) and ``moment`` where the store has them. Other dims may come before D.
 
     Raises
     ------
     StoreError
-        If there is no store, it is not one of skylattice, or a newer version wrote it.
+        If there is no store, it is not one of skylattice, a newer version wrote it, or a document or coordinate is
+        damaged or missing. Spins and status raise it when they are read, for damaged or missing chunks.
 
     Examples
     --------
@@ -59,48 +74,33 @@ def open_ensemble(
         ...
     skylattice.errors.StoreError: nowhere.zarr: there is no ensemble store here. Check the path, or create one ...
     """
-    import zarr
+    from skylattice.io.checked import open_group, read_group
 
     where = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if isinstance(where, str) and "://" not in where:
         where = os.path.abspath(where)  # lazy spins travel to workers that run in another folder
-    with explained(str(where)):
-        try:
-            ds = _open_arrays(where, storage_options)
-        except (FileNotFoundError, zarr.errors.GroupNotFoundError):
-            raise no_store(path) from None
-        check_version(ds.attrs, path)
-    missing = [name for name in ("spin", "status", "T", *GRID_DIMS) if name not in ds.variables]
-    if missing:
-        raise StoreError(f"{path}: expected the arrays of an ensemble, found none for {missing}: the store is damaged.")
-    shard = ds["spin"].encoding["shards"] or ds["spin"].encoding["chunks"]
+    try:
+        group = open_group(where, **(storage_options or {}))
+        check_version(group.attrs, path)
+        ds = read_group(group)
+    except FileNotFoundError:
+        raise no_store(path) from None
+    promised = {"spin", "status", "T", *GRID_DIMS, *ds.attrs.pop(ARRAYS, ())}
+    if missing := sorted(promised - set(ds.variables)):
+        raise StoreError(
+            f"{path}: expected the arrays of an ensemble, found none for {missing}: the store is damaged. "
+            f"Find all damage with: skylattice verify {path}"
+        )
     ds = label_dataset(ds.assign_coords(component=list(COMPONENTS), T=ds["T"].load()))
-    ds = ds.chunk(dict(zip(GRID_DIMS, shard, strict=False)))
-    for name in ("D", "B"):
-        if not ds.indexes[name].is_monotonic_increasing:
-            ds = ds.sortby(name)
+    for array in ("spin", "mask"):  # status and the like stay whole: they are small, and chunks of points would cost
+        if array in ds and set(GRID_DIMS) <= set(ds[array].dims):
+            shard = group[array].shards or group[array].chunks
+            ds[array] = ds[array].chunk(dict(zip(ds[array].dims, shard, strict=True)))
+    for name in ds["spin"].dims[:-3]:
+        if name != "realization" and name in ds.indexes and not ds.indexes[name].is_monotonic_increasing:
+            ds = ds.sortby(str(name))
     ds.attrs["store"] = str(where)
     return ds.load() if load else ds
-
-
-def _open_arrays(where: Any, storage_options: dict[str, Any] | None) -> xr.Dataset:
-    """All arrays; those that reach beyond their coordinates, as while a store grows, up to where these end."""
-    options: dict[str, Any] = {"chunks": None, "consolidated": False, "zarr_format": 3}
-    try:
-        return xr.open_zarr(where, storage_options=storage_options, **options)
-    except ValueError as error:
-        if "conflicting sizes" not in str(error):
-            raise
-    import zarr
-
-    group: Any = zarr.open_group(where, mode="r", zarr_format=3, storage_options=storage_options)
-    names = set(group.array_keys())
-    lengths = {dim: group[dim].shape[0] for dim in GRID_DIMS}
-    parts = []
-    for name in names:
-        one = xr.open_zarr(where, storage_options=storage_options, drop_variables=names - {name}, **options)
-        parts.append(one.isel({dim: slice(n) for dim, n in lengths.items() if dim in one.dims}))
-    return xr.merge(parts, combine_attrs="override")
 
 
 def info(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -113,12 +113,24 @@ def info(path: str | os.PathLike[str]) -> dict[str, Any]:
         "B": ds["B"].values,
         "realizations": ds.sizes["realization"],
         "size": (ds.sizes["y"], ds.sizes["x"]),
-        "T": float(ds["T"]),
+        "T": float(ds["T"].item()) if ds["T"].size == 1 else ds["T"].values,
         "lattices": {name: int((status == value).sum()) for name, value in STATUS.items()},
-        "points": int((status != STATUS["empty"]).any(axis=2).sum()),
-        "bytes": sum(f.stat().st_size for f in Path(path).rglob("*") if f.is_file()),
+        "points": int((status != STATUS["empty"]).any(axis=-1).sum()),
+        "bytes": bytes_below(path),
         "attrs": {key: value for key, value in ds.attrs.items() if key != "store"},
     }
+
+
+def bytes_below(folder: str | os.PathLike[str]) -> int:
+    """Size of all files below a folder; one that vanishes meanwhile does not count."""
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            try:
+                total += bytes_below(entry) if entry.is_dir(follow_symlinks=False) else entry.stat().st_size
+            except FileNotFoundError:
+                continue
+    return total
 
 
 def no_store(path: Any) -> StoreError:
@@ -133,8 +145,20 @@ def check_version(attrs: Any, path: Any) -> None:
     version = attrs.get("format_version")
     if version is None:
         raise StoreError(f"{path}: expected attribute format_version, found none: this is no store of skylattice.")
-    if int(version) > FORMAT_VERSION:
+    if not isinstance(version, int) or version < 1:
+        raise StoreError(f"{path}: expected a format_version from 1 to {FORMAT_VERSION}, found {version!r}.")
+    if version > FORMAT_VERSION:
         raise StoreError(
             f"{path}: expected format_version <= {FORMAT_VERSION}, found {version}: a newer skylattice wrote it. "
             "Update with: pip install --upgrade skylattice"
+        )
+
+
+def check_extendable(attrs: Any, path: Any) -> None:
+    """Raise :class:`StoreError` unless attributes are those of a store that this version writes to."""
+    check_version(attrs, path)
+    if attrs["format_version"] < FORMAT_VERSION:
+        raise StoreError(
+            f"{path}: its format_version is {attrs['format_version']}, which is read only; lattices are added to "
+            f"version {FORMAT_VERSION}. Convert it, spins as they are, with: skylattice upgrade {path}"
         )

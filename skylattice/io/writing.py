@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,15 +12,24 @@ from typing import Any
 import numpy as np
 
 from skylattice.errors import SchemaError, StoreError
-from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.atomic import new_folder
+from skylattice.io.checked import open_group, translated
+from skylattice.io.chunks import (
+    PER_LATTICE,
+    block_shape,
+    create_coordinates,
+    create_dense,
+    create_spins,
+    fill_missing,
+    put_lattices,
+    put_numbers,
+)
 from skylattice.io.guard import explained, local_path, locked
-from skylattice.io.layout import MANTISSA_BITS, Layout, check_alike
-from skylattice.io.store import check_version, no_store, open_ensemble
-from skylattice.schema import COMPONENTS, GRID_DIGITS, GRID_DIMS, STATUS, VARIABLES, check_coordinate, check_values
-
-#: Variables of one number per lattice.
-_PER_LATTICE = ("status", "seed", "lattice_id")
+from skylattice.io.lattices import filled, lattice_ids, round_mantissa, shaped, sites_of
+from skylattice.io.layout import Layout, check_alike, layout_of
+from skylattice.io.seals import read_document, seal_folder, write_document
+from skylattice.io.store import ARRAYS, check_extendable, no_store, open_ensemble
+from skylattice.schema import GRID_DIGITS, SPIN_DIMS, STATUS, check_coordinate, check_values
 
 
 def round_grid(values: Any) -> np.ndarray:
@@ -36,6 +44,7 @@ def create_store(
     B: Any,
     realizations: int,
     layout: Layout,
+    leading: Mapping[str, Any] | None = None,
     attrs: dict[str, Any] | None = None,
 ) -> None:
     """Create an empty store: metadata and coordinates, every lattice with status 0.
@@ -49,7 +58,9 @@ def create_store(
     realizations
         Lattices per (D, B) point, >= 1; the number in a shard.
     layout
-        Size, temperature, Hamiltonian and rounding of all lattices.
+        What all lattices share: size, temperature, Hamiltonian, boundary, rounding.
+    leading
+        Dims before D, with their coordinates. T among them takes the place of the layout's.
     attrs
         Further attributes, for instance the schedule.
 
@@ -60,63 +71,56 @@ def create_store(
     SchemaError
         If D, B or T is not a valid number.
     """
-    import zarr
-
     path = local_path(path)
     if path.exists():
         raise _exists(path)
     if realizations < 1:
         raise StoreError(f"{path}: expected at least one realization, found {realizations}.")
-    D, B = round_grid(check_coordinate("D", D)), round_grid(check_coordinate("B", B))
-    if not (len(D) and len(B)):
-        raise StoreError(f"{path}: expected at least one value of D and of B, found {len(D)} and {len(B)}.")
+    values = {**(leading or {}), "D": D, "B": B}
+    grid = {name: round_grid(check_coordinate(name, v) if name in "TDB" else v) for name, v in values.items()}
+    if empty := [name for name, v in grid.items() if not len(v)]:
+        found = ", ".join(f"{len(v)} of {name}" for name, v in grid.items())
+        raise StoreError(f"{path}: expected at least one value of {' and of '.join(empty)}, found {found}.")
+    grid["realization"] = np.arange(realizations)
     with explained(path), locked(path, "grid", timeout=60):
         if path.exists():  # another process was faster
             raise _exists(path)
         with new_folder(path) as folder:
-            attributes = {**layout.to_attrs(), **(attrs or {})}
-            group = zarr.open_group(folder, mode="w", zarr_format=3, attributes=attributes)
-            grid = (len(D), len(B), realizations)
-            _create(group, "spin", GRID_DIMS, (*grid, *layout.size, 3), unit=(1, 1, realizations))
-            for name in _PER_LATTICE:
-                _create(group, name, GRID_DIMS, grid, unit=(1, 1, realizations))
-            for name, values in (("D", D), ("B", B), ("realization", np.arange(realizations))):
-                _create(group, name, (name,), (len(values),), unit=(1024,))[:] = values
-            component = group.create_array("component", shape=(3,), dtype=str, dimension_names=("component",))
-            component[:] = np.array(COMPONENTS, dtype=object)
-            _create(group, "T", (), (), unit=())[...] = layout.T
+            fill_new_store(folder, grid, layout, attrs or {})
+
+
+def fill_new_store(folder: Path, grid: dict[str, np.ndarray], layout: Layout, attrs: Mapping[str, Any]) -> None:
+    """Make an empty store in an empty folder that nobody else sees yet; ``grid`` has the coordinates, dim by dim."""
+    import zarr
+
+    group = zarr.open_group(folder, mode="w", zarr_format=3, attributes={**layout.to_attrs(), **attrs})
+    dims, shape = tuple(grid), tuple(map(len, grid.values()))
+    create_coordinates(group, layout.T, grid)
+    create_spins(group, "spin", dims, shape, (*layout.size, 3))
+    if isinstance(layout.mask, np.ndarray):
+        create_dense(group, "mask", ("y", "x"), layout.mask)
+    elif layout.mask is not None:
+        create_spins(group, "mask", dims, shape, layout.size)
+    for name in PER_LATTICE:
+        if name != "moment" or layout.has_moment:
+            nothing = np.full(shape, np.nan if name == "moment" else 0)
+            create_dense(group, name, dims, nothing, block_shape(len(dims), shape[-1]))
+    group.attrs[ARRAYS] = sorted(group.array_keys())
+    seal_folder(folder)
 
 
 def _exists(path: Path) -> StoreError:
     return StoreError(f"{path}: exists already. Open it, append to it, or choose another path.")
 
 
-def _create(group: Any, name: str, dims: tuple[str, ...], shape: tuple[int, ...], *, unit: tuple[int, ...]) -> Any:
-    """Create the registry's variable ``name``; ``unit`` is what is written at once along ``dims``."""
-    from zarr.codecs import BloscCodec, Crc32cCodec
-
-    variable = VARIABLES[name]
-    dtype = np.dtype(variable.dtype)
-    core = variable.dims if len(shape) > len(dims) else ()
-    whole = shape[len(dims) :]
-    lattice_wise = bool(core)
-    attrs = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in variable.attrs().items()}
-    if dims == GRID_DIMS:
-        attrs["coordinates"] = "T"  # CF: plain xarray and Intake see a coordinate, not one more variable
-    return group.create_array(
-        name,
-        shape=shape,
-        chunks=((1,) * len(dims) if lattice_wise else unit) + whole,
-        shards=unit + whole if lattice_wise else None,
-        dtype=dtype,
-        compressors=[BloscCodec(cname="zstd", clevel=3, shuffle="bitshuffle"), Crc32cCodec()] if shape else None,
-        fill_value=np.nan if dtype.kind == "f" else 0,
-        dimension_names=dims + core,
-        attributes=attrs,
-    )
-
-
-def append_grid(path: str | os.PathLike[str], *, D: Any = (), B: Any = (), realizations: int | None = None) -> None:
+def append_grid(
+    path: str | os.PathLike[str],
+    *,
+    D: Any = (),
+    B: Any = (),
+    realizations: int | None = None,
+    leading: Mapping[str, Any] | None = None,
+) -> None:
     """Make room for more values of D and B, or more realizations; lattices already there stay where they are.
 
     New coordinates are appended as stored; :func:`open_ensemble` sorts them. Values that exist already are left alone.
@@ -129,37 +133,44 @@ def append_grid(path: str | os.PathLike[str], *, D: Any = (), B: Any = (), reali
         Values that the grid must have afterwards, in units of J.
     realizations
         How many realizations the grid must have afterwards, at least; default: as many as now.
+    leading
+        Values that dims before D must have afterwards.
     """
     path = local_path(path)
-    with explained(path):
-        _open_group(path, mode="r")
-        with locked(path, "grid", timeout=60):
-            group = _open_group(path, mode="r+")  # under the lock: another process may have made room just now
-            for name, values in (("D", D), ("B", B)):
-                present = group[name][:]
-                new = np.setdiff1d(round_grid(check_coordinate(name, values)), present)
-                if new.size:
-                    _grow(path, group, name, np.concatenate([present, new]))
-            if realizations is not None and realizations > group["realization"].shape[0]:
-                _grow(path, group, "realization", np.arange(realizations))
+    _open_to_write(path, mode="r")
+    with explained(path), locked(path, "grid", timeout=60):
+        group = _open_to_write(path)  # under the lock: another process may have made room just now
+        for name, values in {**(leading or {}), "D": D, "B": B}.items():
+            present = _coordinate(group, path, name)
+            new = np.setdiff1d(round_grid(check_coordinate(name, values) if name in "TDB" else values), present)
+            if new.size:
+                _grow(path, group, name, np.concatenate([present, new]))
+        if realizations is not None and realizations > group["realization"].shape[0]:
+            _grow(path, group, "realization", np.arange(realizations))
 
 
 def _grow(path: Path, group: Any, name: str, values: np.ndarray) -> None:
     """Resize every variable along ``name``; the coordinate, which announces the room, takes its place last and at once.
 
-    A process that dies in between leaves arrays that reach beyond their coordinates: readers do not look there.
+    A process that dies in between leaves arrays that reach beyond their coordinates: readers do not look there, and who
+    makes the room again finds it, with or without its chunks.
     """
     import zarr
 
-    axis = GRID_DIMS.index(name)
-    for variable in ("spin", *_PER_LATTICE):
-        if variable in group:  # stores of 0.1 have no lattice_id
-            shape = list(group[variable].shape)
-            shape[axis] = len(values)
-            group[variable].resize(tuple(shape))
+    for variable in group.array_keys():
+        document = read_document(path / variable)
+        dims = document.get("dimension_names") or []
+        if name not in dims or variable == name:
+            continue
+        axis = dims.index(name)
+        if document["shape"][axis] != len(values):
+            document["shape"][axis] = len(values)
+            write_document(path / variable, document)
+        if variable in PER_LATTICE:
+            fill_missing(zarr.open_group(path, mode="r+")[variable], path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.grow-") as folder:
-        beside = zarr.open_group(folder, mode="w", zarr_format=3)
-        _create(beside, name, (name,), (len(values),), unit=(1024,))[:] = values
+        create_dense(zarr.open_group(folder, mode="w", zarr_format=3), name, (name,), values)
+        seal_folder(Path(folder))
         with new_folder(path / name) as coordinate:
             shutil.copytree(Path(folder) / name, coordinate, dirs_exist_ok=True)
 
@@ -173,6 +184,9 @@ def write_point(
     status: Sequence[int] | None = None,
     seeds: Sequence[int] | None = None,
     realizations: Sequence[int] | None = None,
+    leading: Mapping[str, float] | None = None,
+    mask: np.ndarray | None = None,
+    moment: Sequence[float] | None = None,
 ) -> None:
     """Write lattices of one (D, B) point and then their status; safe from many threads, processes and machines at once.
 
@@ -183,13 +197,19 @@ def write_point(
     D, B
         The point, in units of J.
     spin
-        Unit spins, shape (n, ny, nx, 3). All-NaN lattices stay holes.
+        Unit spins, shape (n, ny, nx, 3); 0 at empty sites. All-NaN lattices stay holes.
     status
-        One of :data:`skylattice.schema.STATUS` per lattice; default: done.
+        One of :data:`skylattice.schema.STATUS` per lattice; default: done, and empty for holes.
     seeds
         What each lattice's random numbers came from; default 0.
     realizations
         Where to put them; default 0 … n-1.
+    leading
+        The point along dims before D, where the store has such.
+    mask
+        Where sites are, shape (n, ny, nx), for a store with a mask per lattice; default: everywhere.
+    moment
+        Length of the spins before they were normalised, for a store that keeps it; default: NaN, not known.
 
     Raises
     ------
@@ -197,72 +217,60 @@ def write_point(
         If the point is not in the store, the shape differs, another writer is at the same point, or the disk is full
         or read-only.
     SchemaError
-        If spins are not finite and of unit length.
+        If spins are not finite and of unit length, or a lattice that is done is a hole.
     """
+    path = local_path(path)
     with explained(path):
-        group = _open_group(path, mode="r+")
-        i, j = (_position(group, path, name, value) for name, value in (("D", D), ("B", B)))
-        spin = np.asarray(spin)
-        n = len(spin)
-        flags = np.full(n, STATUS["done"]) if status is None else np.asarray(status)
-        where = np.arange(n) if realizations is None else np.asarray(realizations)
-        lattice = group["spin"].shape[3:]
-        if spin.shape[1:] != lattice or len(flags) != n or len(where) != n:
-            raise StoreError(
-                f"{path}: expected lattices of shape {lattice} with a status and a realization each, found spin of "
-                f"shape {spin.shape}, {len(flags)} status and {len(where)} realizations."
-            )
-        if where.size and (where.min() < 0 or where.max() >= group["realization"].shape[0]):
-            raise StoreError(
-                f"{path}: expected realizations below {group['realization'].shape[0]}, found {where.tolist()}. "
-                "Make room first with append_grid(path, realizations=...)."
-            )
-        check_values(spin, where=f"{path}, D={D:g}, B={B:g}")
-        with locked(path, f"{i}-{j}"):
-            present = ~np.isnan(spin[:, 0, 0, 0])
+        group = _open_to_write(path)
+        place = _place(group, path, {**(leading or {}), "D": D, "B": B})
+        spin, where, flags = shaped(group, path, spin, realizations, status)
+        sites = sites_of(group, path, spin, mask)
+        named = f"{path}, D={D:g}, B={B:g}"
+        check_values(spin if sites is None else filled(spin, sites, named), where=named)
+        present = ~np.isnan(spin[:, 0, 0, 0])
+        if (~present & (flags == STATUS["done"])).any():
+            raise SchemaError(f"{named}: expected spins of every lattice that is done, found holes. Give their status.")
+        numbers: dict[str, tuple[np.ndarray, Any]] = {"status": (where, flags.astype(np.int8))}
+        if seeds is not None:
+            numbers["seed"] = where, np.asarray(seeds, dtype=np.uint64)
+        with locked(path, "-".join(map(str, place))):
             if present.any():
-                bits = group.attrs.get("spin_keep_bits")
-                stored = round_mantissa(spin[present].astype(np.float32), bits)
-                _put(group["spin"], (i, j), where[present], stored)
-                if "lattice_id" in group:
-                    _put(group["lattice_id"], (i, j), where[present], lattice_ids(stored))
-            if seeds is not None:
-                _put(group["seed"], (i, j), where, np.asarray(seeds, dtype=np.uint64))
-            _put(group["status"], (i, j), where, flags.astype(np.int8))
+                there = where[present]
+                _withdraw(path, group, place, there)
+                stored = round_mantissa(spin[present].astype(np.float32), group.attrs.get("spin_keep_bits"))
+                if sites is not None and group["mask"].ndim > 2:
+                    put_lattices(group["mask"], place, there, sites[present], path)
+                put_lattices(group["spin"], place, there, stored, path)
+                numbers["lattice_id"] = there, lattice_ids(stored)
+            if "moment" in group:
+                numbers["moment"] = where, np.full(len(where), np.nan) if moment is None else moment
+            _put_all(path, group, place, numbers)
 
 
-def _put(array: Any, point: tuple[int, int], where: np.ndarray, values: np.ndarray) -> None:
-    """Set some realizations of a point, which is one shard, keeping the others."""
-    span = slice(int(where.min()), int(where.max()) + 1)
-    block = array[(*point, span)]
-    block[where - span.start] = values
-    array[(*point, span)] = block
+def _withdraw(path: Path, group: Any, place: tuple[int, ...], where: np.ndarray) -> None:
+    """Lattices about to be replaced are no longer done, so that a death in between leaves none with another's id."""
+    with translated(str(path), "status"):
+        done = group["status"].oindex[(*place, where)] == STATUS["done"]
+    if done.any():
+        _put_all(path, group, place, {"status": (where[done], np.full(done.sum(), STATUS["empty"]))})
 
 
-def lattice_ids(spin: np.ndarray) -> np.ndarray:
-    """Fingerprint of each lattice of float32 spins (n, ny, nx, 3): 64 bits of its bytes, never 0; 0 for a hole."""
-    ids = np.zeros(len(spin), dtype=np.uint64)
-    for k, lattice in enumerate(np.ascontiguousarray(spin, dtype="<f4")):
-        if not np.isnan(lattice[0, 0, 0]):
-            ids[k] = int.from_bytes(hashlib.blake2b(lattice.data, digest_size=8).digest(), "little") or 1
-    return ids
-
-
-def round_mantissa(spin: np.ndarray, keep_bits: int | None) -> np.ndarray:
-    """Round float32 to ``keep_bits`` mantissa bits, half to even: relative error at most 2**-(keep_bits + 1)."""
-    if keep_bits is None or keep_bits >= MANTISSA_BITS:
-        return spin
-    drop = np.uint32(MANTISSA_BITS - keep_bits)
-    bits = np.ascontiguousarray(spin, dtype=np.float32).view(np.uint32)
-    half = np.uint32((1 << (int(drop) - 1)) - 1) + ((bits >> drop) & np.uint32(1))
-    return (((bits + half) >> drop) << drop).view(np.float32)
+def _put_all(path: Path, group: Any, place: tuple[int, ...], numbers: dict[str, tuple[np.ndarray, Any]]) -> None:
+    """Numbers of a point's lattices into their blocks, the status last, under the lock of the block."""
+    shape = group["status"].chunks
+    block = "-".join(str(p // n) for p, n in zip(place, shape, strict=False))
+    with locked(path, f"block-{block}", timeout=60):
+        for name in PER_LATTICE:
+            if name in numbers:
+                with translated(str(path), name):
+                    put_numbers(group[name], place, *numbers[name])
 
 
 def check_layout(path: str | os.PathLike[str], layout: Layout) -> None:
     """Raise :class:`StoreError` unless lattices of ``layout`` may join the store at ``path``."""
     ds = open_ensemble(path)
-    found = Layout((ds.sizes["y"], ds.sizes["x"]), float(ds["T"]), Hamiltonian.if_stated(ds.attrs))
-    check_alike(path, found, layout, owner="the store has")
+    check_extendable(ds.attrs, path)
+    check_alike(path, layout_of(ds), layout, owner="the store has")
 
 
 def ensure_store(
@@ -310,19 +318,30 @@ def ensure_store(
     append_grid(path, D=D, B=B, realizations=realizations)
 
 
-def _open_group(path: str | os.PathLike[str], mode: Any) -> Any:
-    import zarr
-
+def _open_to_write(path: Path, mode: Any = "r+") -> Any:
     try:
-        group = zarr.open_group(os.fspath(path), mode=mode, zarr_format=3)
-    except (FileNotFoundError, zarr.errors.GroupNotFoundError):
+        group = open_group(path, mode=mode)
+    except FileNotFoundError:
         raise no_store(path) from None
-    check_version(group.attrs, path)
+    check_extendable(group.attrs, path)
     return group
 
 
-def _position(group: Any, path: str | os.PathLike[str], name: str, value: float) -> int:
-    values = group[name][:]
+def _place(group: Any, path: Path, values: Mapping[str, float]) -> tuple[int, ...]:
+    """Index of a point along the leading dims of a store, without the realizations."""
+    dims = group["spin"].metadata.dimension_names[: -len(SPIN_DIMS) - 1]
+    if set(values) != set(dims):
+        raise StoreError(f"{path}: expected a value for each of {list(dims)}, found them for {list(values)}.")
+    return tuple(_position(group, path, name, values[name]) for name in dims)
+
+
+def _coordinate(group: Any, path: Path, name: str) -> np.ndarray:
+    with translated(str(path), name):
+        return group[name][:]
+
+
+def _position(group: Any, path: Path, name: str, value: float) -> int:
+    values = _coordinate(group, path, name)
     hits = np.flatnonzero(np.isclose(values, value, rtol=0, atol=0.5 * 10.0**-GRID_DIGITS))
     if not hits.size:
         raise SchemaError(

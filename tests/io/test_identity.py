@@ -109,7 +109,7 @@ def test_results__interrupted_while_written_are_the_old_ones_whole(store, monkey
         with suppress(BaseException):
             write_results(store, "observables", changed)
     written = open_results(store, "observables").load()
-    assert len(made) > n_files or n_files > 100  # it died, unless all files were there
+    assert len(made) > n_files or n_files > 80  # it died, unless all files were there
     np.testing.assert_array_equal(written.m_z, before.m_z if len(made) > n_files else changed.m_z)
     xr.testing.assert_identical(written.drop_vars("m_z"), before.drop_vars("m_z"))
     write_results(store, "observables", changed)
@@ -145,7 +145,7 @@ def test_folder__is_exchanged_without_the_systems_help_too(tmp_path, monkeypatch
 def test_creation__that_dies_leaves_no_store_and_can_be_done_again(tmp_path, monkeypatch):
     path = tmp_path / "e.zarr"
     with monkeypatch.context() as patch, suppress(ZeroDivisionError):
-        patch.setattr("skylattice.io.writing._create", lambda *a, **o: 1 / 0)
+        patch.setattr("skylattice.io.writing.create_spins", lambda *a, **o: 1 / 0)
         create_store(path, D=[0.5], B=[0.1], realizations=1, layout=LAYOUT)
     assert not path.exists()
     create_store(path, D=[0.5], B=[0.1], realizations=1, layout=LAYOUT)
@@ -196,5 +196,5 @@ def test_store__of_0_1_without_identities_is_read_and_analysed(tmp_path):
     shutil.copytree(skylattice.catalog.shipped_catalog().with_name("example.zarr"), tmp_path / "old.zarr")
     ds = open_ensemble(tmp_path / "old.zarr")
     assert "lattice_id" not in ds
-    append_grid(tmp_path / "old.zarr", D=[0.9])
-    assert open_ensemble(tmp_path / "old.zarr").sizes["D"] == ds.sizes["D"] + 1
+    assert analyse_store(tmp_path / "old.zarr", progress=False).sizes["D"] == ds.sizes["D"]
+    assert len(charges(tmp_path / "old.zarr")) > 10

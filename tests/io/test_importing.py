@@ -66,11 +66,11 @@ def test_import__reads_lazy_spins_when_it_writes_them(store):
     ],
 )
 def test_import__of_lattices_that_do_not_belong_together_writes_nothing(store, other):
-    with pytest.raises(StoreError, match="one size, temperature and Hamiltonian"):
+    with pytest.raises(StoreError, match="one size, temperature, Hamiltonian and boundary"):
         import_datasets([run(), other], store, progress=False)
     assert not store.exists()
     import_datasets([run()], store, progress=False)
-    with pytest.raises(StoreError, match="one size, temperature and Hamiltonian"):
+    with pytest.raises(StoreError, match="one size, temperature, Hamiltonian and boundary"):
         import_datasets([run(seed=1), other], store, progress=False)
     assert info(store)["lattices"]["done"] == 1
 
