@@ -47,7 +47,7 @@ class Layout:
     T: float
     hamiltonian: Hamiltonian | None
     keep_bits: int | None = None
-    boundary: Boundary = Boundary()
+    boundary: Boundary = field(default_factory=Boundary)
     mask: np.ndarray | Literal["each"] | None = field(default=None, compare=False)
     has_moment: bool = field(default=False, compare=False)
 

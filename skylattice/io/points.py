@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from skylattice.errors import SchemaError
-from skylattice.io.guard import explained, local_path
+from skylattice.io.checked import open_group
+from skylattice.io.guard import local_path
 from skylattice.io.store import check_version
 from skylattice.schema import GRID_DIGITS
 
@@ -41,11 +42,8 @@ class PointReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        import zarr
-
         self.path = local_path(path)
-        with explained(self.path):
-            group = zarr.open_group(self.path, mode="r", zarr_format=3)
+        group = open_group(self.path)
         check_version(group.attrs, self.path)
         self._spin: Any = group["spin"]
         self._axes = [np.round(np.asarray(group[name]), GRID_DIGITS) for name in ("D", "B")]

@@ -30,6 +30,7 @@ from skylattice.schema import (
     COMPONENTS,
     FAULT,
     GRID_DIMS,
+    MASK,
     SPIN_DIMS,
     STATUS,
     VARIABLES,
@@ -113,13 +114,14 @@ def _analyse_points(
     from dask.delayed import delayed
 
     reader = PointReader(store)
-    grid = ds.drop_vars([name for name in ds.data_vars if name != "status"]).assign(status=state["status"])
+    grid = ds.drop_vars([name for name in ds.data_vars if name not in ("status", MASK)]).assign(status=state["status"])
     tasks = [delayed(partial(_analyse_point, reader, grid.isel(D=[i], B=[j])), pure=False)() for i, j in points]
     return dict(zip(points, run_tasks(tasks, description="Analysing", show=progress), strict=True))
 
 
 def _analyse_point(reader: PointReader, point: xr.Dataset) -> tuple[xr.Dataset, xr.Dataset]:
     """Scalars, with ``fault``, and defects of the lattices of a point that are done; the others are holes."""
+    point = point.compute(scheduler="synchronous")  # a mask is lazy
     done = np.flatnonzero(point["status"].values.ravel() == STATUS["done"])
     read, unreadable = reader.read(point["D"].item(), point["B"].item(), done.tolist())
     spin = np.full((point.sizes["realization"], *read.shape[1:]), np.nan, read.dtype)
