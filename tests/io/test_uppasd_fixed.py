@@ -24,8 +24,10 @@ def test_numbers__are_those_of_float_bit_for_bit():
 
 @pytest.mark.parametrize(
     "token",
-    ["1.5", "NaN", "****************", "  1.0000000E+000", "  1,00000000E+00", "  1.0000000 E+00", "  x.00000000E+00"]
-    + ["  1.00000000e+00", "  1.00000000E*00", "  1.00000000E+0x", "+ 1.00000000E+00", "  1.0000000:E+00"],
+    [
+        *("1.5", "NaN", "****************", "  1.0000000E+000", "  1,00000000E+00", "  1.0000000 E+00"),
+        *("  x.00000000E+00", "  1.00000000e+00", "  1.00000000E*00", "  1.00000000E+0x", "+ 1.00000000E+00"),
+    ],
 )
 def test_numbers__printed_otherwise_are_declined(token):
     assert plain_numbers(token.rjust(16).encode() + b"\n" + line(1.0), 17, (0,)) is None

@@ -75,7 +75,7 @@ def plain_numbers(raw: bytes, row_bytes: int, starts: tuple[int, ...]) -> np.nda
                 value[row] = fortran_float(raw[begin : begin + 16].decode("ascii").strip())
             except ValueError:
                 return None
-    return numbers.T
+    return np.ascontiguousarray(numbers.T)  # sums over rows round by their layout
 
 
 def plain_counters(raw: bytes, row_bytes: int, start: int) -> np.ndarray | None:
