@@ -101,7 +101,7 @@ def test_the_public_skyrmion_run__is_explained(tmp_path):
     diagnosis = diagnose(run)
     assert diagnosis.ok
     unknown, stray, field = texts(diagnosis, "warning")
-    assert "unknown keyword 'ipfield', which UppASD ignores. | Did you mean 'ip_hfield'?" in unknown
+    assert "not known to skylattice: 'ipfield'. | If you meant 'ip_hfield', UppASD ignores the line." in unknown
     assert "5 more rows than 'ip_mcanneal 10' announces" in stray
     assert "Write 'ip_mcanneal 15'" in stray
     assert "the initial phase ran at 0 T, the measurement at 29.3815 T" in field

@@ -87,8 +87,8 @@ def test_good_input__has_no_findings(deck_of):
 
 def test_lint__names_unknown_keywords_and_the_nearest_known_one(deck_of):
     found = messages(deck_of(GOOD + "ipfield 0 0 30\nqqqq 5\n"))
-    assert "inpsd.dat:23: unknown keyword 'ipfield', which UppASD ignores. Did you mean 'ip_hfield'?" in found[0]
-    assert "inpsd.dat:24: unknown keyword 'qqqq', which UppASD ignores. Remove it" in found[1]
+    assert "inpsd.dat:23: a keyword not known to skylattice: 'ipfield'. If you meant 'ip_hfield', UppASD" in found[0]
+    assert "inpsd.dat:24: a keyword not known to skylattice: 'qqqq'. UppASD ignores it, unless its version" in found[1]
 
 
 @pytest.mark.parametrize("keyword", ["tepm", "mcnsteps", "hfeild", "ncel", "exchnge", "dmfile", "i_mode"])

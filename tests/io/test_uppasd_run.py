@@ -301,7 +301,9 @@ def test_open_boundaries__are_stated_and_warned_of(tmp_path):
 def test_ignored_keywords__warn_and_stay_with_the_data(tmp_path):
     run = write_run(tmp_path, replace=[("ip_hfield", "ipfield")])
     with (
-        pytest.warns(UserWarning, match="inpsd.dat:15: unknown keyword 'ipfield'.*Did you mean 'ip_hfield'"),
+        pytest.warns(
+            UserWarning, match="inpsd.dat:15: a keyword not known to skylattice: 'ipfield'.*If you meant 'ip_hfield'"
+        ),
         pytest.warns(UserWarning, match="the initial phase ran at 0 T"),
     ):
         ds = open_run(run)

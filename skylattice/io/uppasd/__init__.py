@@ -9,6 +9,7 @@ module      reads
 `couplings` jfile, dmfile, posfile, momfile: J, D, symmetry and handedness of the DMI
 `geometry`  ``ncell``, ``coord.SIMID.out``: size, boundaries, order of the atoms
 `spins`     ``restart.SIMID.out``, ``moment.SIMID.out``
+`fixed`     ... the rows that are printed as always, at once
 `run`       all of it together
 =========== ====================================================================================
 

@@ -31,7 +31,7 @@ def _unknown_keywords(deck: Deck) -> Iterator[Finding]:
         if line.is_number:
             continue
         word = line.keyword.split()[0]
-        message = f"{deck.path}:{line.line}: unknown keyword {shown(word)!r}, which UppASD ignores."
+        message = f"{deck.path}:{line.line}: a keyword not known to skylattice: {shown(word)!r}."
         if word != line.keyword and word in KEYWORDS:
             yield Finding(
                 "warning",
@@ -39,9 +39,9 @@ def _unknown_keywords(deck: Deck) -> Iterator[Finding]:
                 "Put a blank there.",
             )
         elif nearest := nearest_keyword(word):
-            yield Finding("warning", message, f"Did you mean {nearest!r}?")
+            yield Finding("warning", message, f"If you meant {nearest!r}, UppASD ignores the line.")
         else:
-            yield Finding("warning", message, "Remove it, or mark the line as a comment with '#'.")
+            yield Finding("warning", message, "UppASD ignores it, unless its version knows more keywords.")
 
 
 def _stray_rows(deck: Deck) -> Iterator[Finding]:

@@ -33,6 +33,7 @@ import numpy as np
 
 from skylattice.io.bounded import open_bounded
 from skylattice.io.problems import NUMBER_WIDTH, LocatedError, fortran_float, shown
+from skylattice.io.uppasd.fixed import is_constant, plain_counters, plain_numbers
 
 #: Largest accepted deviation of a stored direction's length from 1: what five digits after the point leave.
 NORM_TOLERANCE = 1e-3
@@ -152,7 +153,10 @@ class SpinFile:
 
     def _read_rows(self, start: int, atoms: range, ensemble: int) -> SpinBlock:
         """Parse the rows of some atoms, the first of which is row ``start`` of the file."""
-        columns = self._columns(start, start + len(atoms))
+        raw = self._raw(start, start + len(atoms)) if self.row_bytes else b""
+        if raw and (numbers := self._plain(raw, atoms, ensemble)) is not None:
+            return self._normalise(numbers, start)
+        columns = self._columns(start, start + len(atoms), raw)
         counters = dict(zip(self.form.counters, columns, strict=False))
         self._check_counter("atom", counters["atom"], np.arange(atoms.start + 1, atoms.stop + 1), start)
         if "ensemble" in counters:
@@ -160,14 +164,39 @@ class SpinFile:
         numbers = np.stack([self._floats(column, start) for column in columns[-4:]], axis=-1)
         return self._normalise(numbers, start)
 
-    def _columns(self, start: int, stop: int) -> list[np.ndarray]:
-        """The columns of rows ``start`` to ``stop``, as byte strings."""
+    def _plain(self, raw: bytes, atoms: range, ensemble: int) -> np.ndarray | None:
+        """The four numbers of rows that are in order and printed as UppASD does; None of others."""
+        expected = {"atom": np.arange(atoms.start + 1, atoms.stop + 1), "ensemble": ensemble + 1}
+        if b"\n" in raw[: self.row_bytes - 1] or not is_constant(
+            raw, self.row_bytes, self.row_bytes - 1, self.row_bytes
+        ):
+            return None
+        for name, (start, stop) in self.form.counters.items():
+            if name not in expected:
+                is_plain = is_constant(raw, self.row_bytes, start, stop)  # the time of the frame
+            else:
+                found = plain_counters(raw, self.row_bytes, start)
+                is_plain = found is not None and (found == expected[name]).all()
+            if not is_plain:
+                return None
+        gap = max(stop for _, stop in self.form.counters.values()), self.form.numbers[0]
+        if raw[gap[0] : gap[1]].strip() or not is_constant(raw, self.row_bytes, *gap):
+            return None
+        return plain_numbers(raw, self.row_bytes, self.form.numbers)
+
+    def _raw(self, start: int, stop: int) -> bytes:
+        """The bytes of some rows of fixed columns; the last line may lack its end."""
         with _opened(self.path) as file:
-            if not self.row_bytes:
-                return self._split(list(islice(_rows(self.path, file, self.offset), start, stop)), start)
             file.seek(self.offset + start * self.row_bytes)
             raw = file.read((stop - start) * self.row_bytes)
-        raw = raw.ljust((stop - start) * self.row_bytes, b"\n")  # the last line may lack its end
+        return raw.ljust((stop - start) * self.row_bytes, b"\n")
+
+    def _columns(self, start: int, stop: int, raw: bytes = b"") -> list[np.ndarray]:
+        """The columns of rows ``start`` to ``stop``, as byte strings; ``raw`` are their bytes where they were read."""
+        if not self.row_bytes:
+            with _opened(self.path) as file:
+                return self._split(list(islice(_rows(self.path, file, self.offset), start, stop)), start)
+        raw = raw or self._raw(start, stop)
         table = np.frombuffer(raw, np.uint8).reshape(stop - start, -1)
         if raw.count(b"\n") != len(table) or b"\0" in raw or (table[:, -1] != ord("\n")).any():
             is_end = table == ord("\n")
