@@ -204,6 +204,8 @@ VARIABLES: dict[str, Variable] = {
     "mse": _scalar("1", "mean squared error of the reconstruction over sites and components"),
     "nats": _scalar("1", "information in the code in nats: KL divergence of its posterior from the prior"),
     "elbo": _scalar("1", "evidence lower bound in units of the loss: -(expected MSE + C_KL nats)"),
+    "surprise": _scalar("percent", "training lattices like this one that are reconstructed better"),
+    "code_distance": _scalar("1", "Mahalanobis distance of the code to those of the training lattices"),
     "squared_error": _site("1", "squared error of the reconstruction, summed over components"),
     "energy_difference": _scalar("J/site", "energy of the reconstruction minus that of the lattice, per site"),
     "cos_theta_difference": _scalar("1", "mean alignment with the field, reconstruction minus lattice"),

@@ -24,6 +24,7 @@ from skylattice.latent.prior import LatentSet
 from skylattice.latent.recipe import DEFAULT, Recipe
 from skylattice.schema import SPIN_DIMS
 from skylattice.stacking import per_lattice
+from skylattice.vae.blocks import field_signs
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
@@ -120,11 +121,13 @@ def generate(
     told = recipe.D is not None and recipe.B is not None
     wanted = (np.full(n, recipe.D), np.full(n, recipe.B)) if told else (latents.D[drawn], latents.B[drawn])
     z, d, b = _DRAW[recipe.method](latents, wanted, rng, recipe)
-    spin = decode(network, z, np.stack([d, b], axis=-1), latents.size)
+    of_lattice = recipe.method not in ("thesis", "prior")  # these draw z alone: the lattice then tells its D and B
+    spin = decode(network, z, np.stack([d, b if of_lattice else abs(b)], axis=-1), latents.size)
     # Networks bound the length that they divide by: where an output is nearly 0, the spin is shorter than 1.
     spin = unit_spins(spin, normalise=True, where="generated spin")
-    if recipe.method in ("thesis", "prior"):
+    if not of_lattice:
         d, b = _read_parameters(latents, network, spin)
+        spin = spin * field_signs(b, network.metadata)[:, None, None, None]
     target = hamiltonian or network.spec.hamiltonian
     if target.dmi != network.spec.dmi:
         raise ModelError(f"generate: the model was trained on the {network.spec.dmi} DMI, not on the {target.dmi} one.")
@@ -201,8 +204,10 @@ def _provenance(recipe: Recipe, model: VAE | str | os.PathLike[str]) -> dict[str
 def decode(model: VAE, z: np.ndarray, parameters: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Unit spins (n, y, x, 3) of latent vectors (n, latents) under D and B (n, 2), in batches that fit in memory."""
     step = max(1, _BATCH_SITES // (size[0] * size[1]))
-    parts = [model.decode(z[k : k + step], parameters[k : k + step], size=size) for k in range(0, len(z), step)]
-    return np.concatenate(parts)
+    signs = field_signs(parameters[:, 1], model.metadata)
+    seen = parameters * np.stack([np.ones_like(signs), signs], axis=-1)
+    parts = [model.decode(z[k : k + step], seen[k : k + step], size=size) for k in range(0, len(z), step)]
+    return np.concatenate(parts) * signs[:, None, None, None]
 
 
 def _network(model: VAE | str | os.PathLike[str]) -> VAE:

@@ -121,7 +121,7 @@ def map_lattices(
     turn
         Whether the spins on this side of the network are those of the model, turned by π about z.
     parameters
-        D and B, broadcast against the leading dims.
+        D and B, broadcast against the leading dims. Where B < 0 the network sees -S at -B, which has the same energy.
     output_sizes
         Dims and sizes of the result after the leading dims.
     refine
@@ -145,7 +145,7 @@ def map_lattices(
             (*rows, *output_sizes),
             data.data,
             (*rows, *(f"input_{dim}" for dim in core)),
-            da.from_array(of_lattices, chunks=(*chunks, 2)),
+            da.from_array(of_lattices, chunks=(*chunks, 3)),
             (*rows, "parameter"),
             # One key that every worker fetches once, where a literal would travel with each task.
             reference=dask.delayed(reference, name=f"model-{reference.fingerprint}", pure=True, traverse=False),
@@ -159,15 +159,41 @@ def map_lattices(
 
 
 def _parameters(like: xr.DataArray, reference: ModelReference, parameters: Parameters) -> np.ndarray:
-    """D and B of every lattice, shape ``(..., 2)``; zeros for a model that does not look at them."""
-    result = np.zeros((*like.shape, 2), dtype=np.float32)
-    if not reference.spec.condition:
-        return result
-    for k, (name, value) in enumerate(zip(("D", "B"), parameters, strict=True)):
-        if value is None:
-            raise ModelError(f"model {reference.name}: it is conditioned on (D, B), and the lattices have no {name}.")
-        result[..., k] = xr.DataArray(value).broadcast_like(like).transpose(*like.dims).values
+    """D and B of every lattice as the model sees them, zeros if it does not look at them, and the sign of its spins.
+
+    Shape ``(..., 3)``; the sign is +1 where the field is not known.
+    """
+    D, B = (None if value is None else _along(like, value) for value in parameters)
+    result = np.zeros((*like.shape, 3), dtype=np.float32)
+    result[..., 2] = 1.0
+    if B is not None:
+        result[..., 2] = field_signs(B, reference.metadata)
+        B = B * result[..., 2]
+    if reference.spec.condition:
+        for k, (name, value) in enumerate((("D", D), ("B", B))):
+            if value is None:
+                raise ModelError(
+                    f"model {reference.name}: it is conditioned on (D, B), and the lattices have no {name}."
+                )
+            result[..., k] = value
     return result
+
+
+def _along(like: xr.DataArray, value: xr.DataArray | float) -> np.ndarray:
+    return xr.DataArray(value).broadcast_like(like).transpose(*like.dims).values
+
+
+def field_signs(B: np.ndarray, metadata: Mapping[str, Any]) -> np.ndarray:
+    """By what the spins of lattices in fields B are multiplied for a model, and its outputs for them: +1 or -1.
+
+    A model knows fields along +z; a lattice S in a field along -z is the lattice -S in the opposite one. Models that
+    0.1 trained in fields along -z took spins as they were, and so they still get them.
+    """
+    data = metadata.get("data", {})
+    split = data.get("split", {})
+    points = [point for name in ("validation_points", "test_points") for point in split.get(name, [])]
+    as_they_are = not data.get("reversed_below_zero", False) and any(field < 0 for _, field in points)
+    return np.where((np.asarray(B) < 0) & (not as_they_are), np.float32(-1), np.float32(1))
 
 
 def run_block(
@@ -183,7 +209,7 @@ def run_block(
     """Apply a network to a block of lattices or codes, skipping those with NaN: one Dask task."""
     leading = parameters.shape[:-1]
     items = data.reshape(-1, *data.shape[len(leading) :])
-    flat = parameters.reshape(-1, 2)
+    flat, sign = parameters.reshape(-1, 3)[:, :2], parameters.reshape(-1, 3)[:, 2]
     output = np.full((len(items), *shape), np.nan, dtype=np.float32)
     sites = int(np.prod(shape[:2] if task == "decode" else items.shape[1:3]))
     # The first number tells most holes without reading them through.
@@ -194,10 +220,12 @@ def run_block(
         n = _batch_size(len(present) - start, sites=sites)
         chosen = present[start : start + n]
         batch = items[chosen].astype(np.float32)
+        signs = sign[chosen, None, None, None]
         if task == "encode":
-            output[chosen] = _encode(reference, turn_spins(batch, 2) if turn else batch, flat[chosen], refine)
+            seen = signs * (turn_spins(batch, 2) if turn else batch)
+            output[chosen] = _encode(reference, seen, flat[chosen], refine)
         else:
-            spin = _decode(reference, batch, flat[chosen], (shape[0], shape[1]))
+            spin = signs * _decode(reference, batch, flat[chosen], (shape[0], shape[1]))
             output[chosen] = turn_spins(spin, 2) if turn else spin
         start += n
     return output.reshape(*leading, *shape)

@@ -192,7 +192,10 @@ class LatticeBatches(keras.utils.PyDataset):
         super().__init__()
         self.spin = ds["spin"].transpose(..., *SPIN_DIMS)
         self.leading = self.spin.shape[:-3]
-        self.parameters = lattice_parameters(ds).astype(np.float32)
+        parameters = lattice_parameters(ds).astype(np.float32)
+        # In a field along -z the model sees -S in the opposite field, which is as likely: it learns one of the two.
+        self.signs = np.where(parameters[:, 1] < 0, -1, 1).astype(np.float32)
+        self.parameters = parameters * np.stack([np.ones_like(self.signs), self.signs], axis=-1)
         self.positions = np.asarray(positions, dtype=np.int64)
         self.batch_size, self.augment, self.rotation_sign, self.seed = batch_size, augment, rotation_sign, seed
         self.epoch = 0
@@ -247,7 +250,8 @@ class LatticeBatches(keras.utils.PyDataset):
         import dask
 
         lattices = [self.spin[np.unravel_index(p, self.leading)].astype(np.float32).data for p in positions]
-        return [np.asarray(lattice) for lattice in dask.compute(*lattices, scheduler="threads")]
+        read = dask.compute(*lattices, scheduler="threads")
+        return [self.signs[p] * np.asarray(lattice) for p, lattice in zip(positions, read, strict=True)]
 
     def _transform(self, spin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         _, ny, nx, _ = spin.shape

@@ -13,6 +13,7 @@ from typing import Any
 from skylattice.errors import ModelError
 from skylattice.io.bounded import read_bounded
 from skylattice.io.problems import shown
+from skylattice.vae import calibration
 from skylattice.vae.refinement import Refinement
 from skylattice.vae.spec import ModelSpec
 
@@ -110,6 +111,8 @@ def _check_values(path: Path, document: Mapping[str, Any]) -> None:
             raise ModelError(f"{path}: metadata: {name}: expected a {kind}, found {shown(repr(metadata[name]))}.")
     try:
         Refinement.from_metadata(metadata)
+        for refine in (None, "fast", "best"):
+            calibration.of_model(metadata, refine)
     except ModelError as error:
         raise ModelError(f"{path}: metadata: {error}") from None
     check: dict[str, tuple[str, Callable[[Any], bool]]] = {

@@ -15,13 +15,13 @@ import xarray as xr
 from skylattice.errors import MissingExtraError, ModelError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.schema import COMPONENT, SITE_DIMS, SPIN_DIMS, VARIABLES, check_spin, label
+from skylattice.vae import calibration
 from skylattice.vae.blocks import ModelReference, Parameters, map_lattices, refer
 from skylattice.vae.refinement import Refine, Request, described, divergence, requested
+from skylattice.vae.surprise import LATENT, surprise
 
 if TYPE_CHECKING:
     from skylattice.vae.model import VAE
-
-LATENT = "latent"
 
 
 def encode(
@@ -58,7 +58,10 @@ def encode(
     Dataset with ``mu`` and ``log_var`` of shape ``(..., latent)``, float32, unit 1; NaN for holes. A periodic model's
     latents are its local map, row by row, then the global part: :meth:`skylattice.vae.ModelSpec.split`. Refined codes
     come with ``mse`` at ε = 0, ``nats`` and ``elbo`` of shape ``(...)``: a code moved to the least MSE may leave the
-    optimum of the evidence lower bound. Lazy if ``spin`` is lazy, and what is not asked for is not computed.
+    optimum of the evidence lower bound. A model that was calibrated for this refinement adds, where D and B are
+    known, ``surprise`` ``(...)``, the percentage of training lattices of the same B/D² and share of defects with a
+    smaller error, and ``code_distance`` ``(...)``, the Mahalanobis distance of the code to theirs. Lazy if ``spin`` is
+    lazy, and what is not asked for is not computed.
 
     Raises
     ------
@@ -66,6 +69,11 @@ def encode(
         If the size does not fit, the model was trained for another DMI symmetry, or ``refine`` is another word.
     SchemaError
         If ``spin`` does not follow the schema.
+
+    Warns
+    -----
+    UserWarning
+        When the surprise is computed of lattices that are far from all that the model was trained on.
 
     Examples
     --------
@@ -79,6 +87,10 @@ def encode(
     variables = {"mu": both.isel(part=0), "log_var": both.isel(part=1)}
     if network.refine is not None:
         variables |= _measures(network, spin, **variables)
+    known = calibration.of_model(network.reference.metadata, network.refine)
+    if known is not None and D is not None and B is not None:
+        mse = variables.get("mse", _mse(network.decode(variables["mu"]), spin))
+        variables |= surprise(known, network.reference.spec, spin, variables["mu"], mse, D, B)
     result = xr.Dataset({name: label(array, name) for name, array in variables.items()})
     return result.assign_attrs(network.provenance(hamiltonian))
 

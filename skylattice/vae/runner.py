@@ -14,6 +14,8 @@ ops = keras.ops
 
 #: Decay of Adam's two averages, and what keeps its quotient finite.
 _DECAY, _EPSILON = (0.9, 0.99), 1e-12
+#: A code is kept within so many deviations of the prior: beyond, the passes may run away from a far lattice.
+_FARTHEST = 20.0
 #: Of a latent that says nothing the posterior is the prior: its variance is 1 and its gradient is noise.
 _LIVE_VARIANCE = 0.95
 
@@ -82,7 +84,7 @@ class Runner:
         for _ in range(self.refinement.passes):
             output = self.decode(z, parameters, spin.shape[1:3])
             again = self._encoding.predict_on_batch({"spin": output, "parameters": parameters})[:, 0]
-            z = z + np.float32(self.refinement.step) * (plain - again)
+            z = np.clip(z + np.float32(self.refinement.step) * (plain - again), -_FARTHEST, _FARTHEST)
         return z
 
     def _descend(self, z: np.ndarray, log_var: np.ndarray, spin: np.ndarray, parameters: np.ndarray) -> np.ndarray:

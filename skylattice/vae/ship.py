@@ -76,6 +76,7 @@ def simulate(store: str) -> None:
 def publish(config: TrainConfig, name: str, folder: str | Path = artifact.SHIPPED) -> Path:
     """Write the model of a run into the package in half precision, with the metrics of the weights as stored."""
     from skylattice.vae.data import split_ensemble
+    from skylattice.vae.surprise import calibrate
     from skylattice.vae.training import evaluate, open_data
 
     trained = artifact.load(Path(config.output) / "model")
@@ -87,7 +88,9 @@ def publish(config: TrainConfig, name: str, folder: str | Path = artifact.SHIPPE
         ds, test=config.test, validation=config.validation, test_seeds=config.test_seeds, seed=config.seed
     )
     metrics = {**trained.metadata["metrics"], **evaluate(stored, ds, split)}
-    return artifact.save(stored, target, metadata={**trained.metadata, "metrics": metrics}, half=True)
+    known = {refine or "none": calibrate(stored, ds, split.train, refine) for refine in (None, "fast", "best")}
+    metadata = {**trained.metadata, "metrics": metrics, "calibration": known}
+    return artifact.save(stored, target, metadata=metadata, half=True)
 
 
 if __name__ == "__main__":

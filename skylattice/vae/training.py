@@ -20,11 +20,13 @@ from skylattice.io.guard import replacing
 from skylattice.vae import artifact
 from skylattice.vae._keras import jit_compile, keras
 from skylattice.vae.arrays import read_arrays, write_arrays
+from skylattice.vae.calibration import MIN_LATTICES
 from skylattice.vae.config import TrainConfig
 from skylattice.vae.data import LatticeBatches, Split, data_fingerprint, split_ensemble
 from skylattice.vae.mixture import Mixture
 from skylattice.vae.model import VAE, build_from_spec
-from skylattice.vae.refinement import Refinement, nats
+from skylattice.vae.refinement import Refinement, nats, requested
+from skylattice.vae.surprise import calibrate
 
 #: Below so many nats per lattice the latent vector says nothing: the posterior has collapsed onto the prior.
 COLLAPSE_NATS = 1.0
@@ -131,6 +133,10 @@ def train(
             stacklevel=2,
         )
     trained.set_metadata(_provenance(config, ds, split, metrics, run.rows))
+    refine = requested("default", trained.metadata)
+    if len(split.train) >= MIN_LATTICES:
+        known = {refine or "none": calibrate(trained, ds, split.train, refine)}
+        trained.set_metadata({**trained.metadata, "calibration": known})
     artifact.save(trained, output / "model")
     return artifact.load(output / "model")
 
@@ -373,6 +379,7 @@ def _provenance(
         "store": Path(config.store).name,
         "fingerprint": data_fingerprint(ds),
         "size": [ds.sizes["y"], ds.sizes["x"]],
+        "reversed_below_zero": True,
         "T": float(ds["T"]) if "T" in ds.variables and ds["T"].ndim == 0 else None,
         "hamiltonian": Hamiltonian.from_attrs(ds.attrs).to_attrs(),
         "split": split.describe(ds),

@@ -187,3 +187,10 @@ def test_batches__name_the_lattice_with_nan_spins():
     ds.spin[0, 0, 2, 3, 3] = np.nan
     with pytest.raises(ModelError, match=r"lattice \(0, 0, 2\) at D = 0.5, B = 0.1 has NaN spins"):
         LatticeBatches(ds, [0, 2], batch_size=2)[0]
+
+
+def test_batches__in_a_field_along_minus_z_are_those_of_the_opposite_field(ensemble):
+    opposite = ensemble.assign(spin=-ensemble.spin).assign_coords(B=-ensemble.B)
+    (expected,), (batch,) = (LatticeBatches(ds, np.arange(5), batch_size=5)[0] for ds in (ensemble, opposite))
+    for name in ("spin", "parameters"):
+        np.testing.assert_array_equal(batch[name], expected[name])
