@@ -207,6 +207,5 @@ def cached(store: str | os.PathLike[str], group: str, key: str, compute: Callabl
             return known.compute()
     except StoreError:
         pass  # never computed, or damaged
-    result = compute().assign_attrs(key=key)
-    write_results(store, group, result.copy())
-    return result
+    write_results(store, group, compute().assign_attrs(key=key))
+    return open_results(store, group).compute()  # the same, down to its attributes, as the next time
