@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice import arrays, stacking
-from skylattice.boundary import Boundary, BoundaryLike, Sites
+from skylattice.boundary import Boundary, BoundaryLike, Sites, check_models_apply
 from skylattice.defects import classify, detect, grains, order, table, triangulate
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import SchemaError
@@ -320,6 +320,7 @@ class SkyAccessor:
         """Latent vectors per lattice: :func:`skylattice.vae.infer.encode`."""
         from skylattice.vae import infer
 
+        check_models_apply(self._ds)
         return infer.encode(self._spin(spin), model, self.hamiltonian, **self._parameters(), refine=refine)
 
     def reconstruct(
@@ -332,6 +333,7 @@ class SkyAccessor:
         """The dataset with its lattices encoded and decoded: :func:`skylattice.vae.infer.reconstruct`."""
         from skylattice.vae import infer
 
+        check_models_apply(self._ds)
         output = infer.reconstruct(self._spin(spin), model, self.hamiltonian, **self._parameters(), refine=refine)
         provenance = {name: output.attrs[name] for name in output.attrs if name.startswith("model")}
         return self._ds.assign({spin: output.variable}).assign_attrs(provenance)
@@ -346,6 +348,7 @@ class SkyAccessor:
         """Errors of the reconstruction per lattice: :func:`skylattice.vae.infer.reconstruction_error`."""
         from skylattice.vae import infer
 
+        check_models_apply(self._ds)
         of = arrays.lattices(self._ds, spin=spin)
         return infer.reconstruction_error(of.spin, model, of.hamiltonian, D=of.D, B=of.B, refine=refine)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from skylattice.boundary import Boundary, BoundaryLike, Sites
+from skylattice.boundary import Boundary, BoundaryLike, Sites, find_mask, with_empty_sites
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.layouts import SITE, Axes, as_array, check_axes, find_axes, in_order, known_value, place, shape_of
@@ -16,6 +16,8 @@ from skylattice.schema import (
     COMPONENT,
     COMPONENTS,
     FORMAT_VERSION,
+    LENGTH_TOLERANCE,
+    MASK,
     SITE_DIMS,
     SPIN_DIMS,
     check_spin,
@@ -36,6 +38,7 @@ def from_arrays(
     dims: Sequence[str] | None = None,
     size: int | Sequence[int] | None = None,
     normalise: bool = False,
+    mask: Any = None,
 ) -> xr.Dataset:
     """A dataset of spin lattices from an array of any common layout.
 
@@ -63,13 +66,19 @@ def from_arrays(
     size
         N or (ny, nx) in sites.
     normalise
-        Divide each spin by its length. Otherwise a length off 1 by more than 0.001 is an error.
+        Divide each spin by its length, and keep the length, if it is not 1, as ``moment``. Otherwise a length off 1 by
+        more than 0.001 is an error.
+    mask
+        Where there are sites: True and False, of shape ``(y, x)`` or as the spins without their components, whatever
+        those of ``spin`` are elsewhere. Or True: sites are empty where a spin is 0 or NaN in part of a lattice. None if
+        all are there.
 
     Returns
     -------
     Dataset with ``spin`` of dims ``(D, B, realization, y, x, component)``, those of D and B that are known; or along
     ``sample`` where D or B is given for each lattice, and ``ds.sky.unstack()`` gives the grid. Names from ``dims`` or a
-    DataArray are kept.
+    DataArray are kept. ``mask`` of dims ``(y, x)``, or also the leading ones if lattices differ, is there if a site is
+    empty; spins are 0 there. ``moment`` is the mean length of each lattice's spins before they were normalised.
 
     Raises
     ------
@@ -88,7 +97,7 @@ def from_arrays(
     array, named = as_array(spin)
     axes = find_axes(array.shape, named if dims is None else tuple(dims), None if size is None else shape_of(size))
     source = spin if dims is None else None
-    return _dataset(array, axes, source, D, B, T, hamiltonian, boundary, size, normalise)
+    return _dataset(array, axes, source, D, B, T, hamiltonian, boundary, size, normalise, mask)
 
 
 def from_angles(
@@ -150,7 +159,7 @@ def from_angles(
     axes = (*axes, COMPONENT)
     check_axes(axes, spin.shape)
     source = theta if dims is None else None
-    return _dataset(spin, axes, source, D, B, T, hamiltonian, boundary, size, False)
+    return _dataset(spin, axes, source, D, B, T, hamiltonian, boundary, size, False, None)
 
 
 def spin_dataset(
@@ -230,6 +239,7 @@ def _dataset(
     boundary: BoundaryLike,
     size: int | Sequence[int] | None,
     normalise: bool,
+    mask: Any,
 ) -> xr.Dataset:
     """The dataset of an array whose axes are known; ``source`` is a DataArray whose other coordinates stay."""
     ends = Boundary.parse(boundary)
@@ -237,11 +247,22 @@ def _dataset(
     D, B, T = (known_value(name, value, source) for name, value in (("D", D), ("B", B), ("T", T)))
     if T is not None and np.size(T) != 1:
         raise SchemaError(f"T: expected one temperature in units of J/k_B, found {np.size(T)} of them.")
+    shape = array.shape[:-1]
     array, dims, coords = place(array, leading, D, B)
+    if mask is not None:
+        mask = find_mask(mask, array, shape)
+        array = with_empty_sites(array, mask)
+    moment = moments(array) if normalise else None
     labels: dict[Hashable, Any] = dict(source.coords) if isinstance(source, xr.DataArray) else {}
     kept = {name: c for name, c in labels.items() if set(c.dims) <= set(dims) and name not in ("D", "B", "T")}
     everything: dict[Any, Any] = {**kept, **coords, "T": np.nan if T is None else float(np.asarray(T).item())}
-    return spin_dataset((*dims, *SPIN_DIMS), _checked(array, normalise), everything, hamiltonian, boundary=ends)
+    spin = _checked(array, normalise, mask)
+    ds = spin_dataset((*dims, *SPIN_DIMS), spin, everything, hamiltonian, boundary=ends)
+    if mask is not None and (hasattr(mask, "__dask_graph__") or not mask.all()):
+        ds[MASK] = ((*dims, *SITE_DIMS)[-mask.ndim :], mask)
+    if moment is not None:
+        ds["moment"] = (dims[: moment.ndim], moment)
+    return label_dataset(ds)
 
 
 def _checked_polar(theta: np.ndarray) -> np.ndarray:
@@ -255,21 +276,29 @@ def _checked_polar(theta: np.ndarray) -> np.ndarray:
     return theta
 
 
-def _checked(array: Any, normalise: bool) -> Any:
+def _checked(array: Any, normalise: bool, mask: Any) -> Any:
     """The array, its lattices checked or normalised; a lazy one when it is computed."""
     if not hasattr(array, "__dask_graph__"):
-        return unit_spins(array, normalise=normalise, where="spin")
+        return unit_spins(array, normalise=normalise, where="spin", mask=mask)
     meta = np.empty((0,) * array.ndim, array.dtype)
-    return array.map_blocks(_checked_block, normalise=normalise, dtype=array.dtype, meta=meta)
+    import dask.array as da
+
+    arrays = [array]
+    if mask is not None:
+        arrays.append(da.broadcast_to(mask, array.shape[:-1]).rechunk(array.chunks[:-1])[..., None])
+    return da.map_blocks(_checked_block, *arrays, normalise=normalise, dtype=array.dtype, meta=meta)
 
 
-def _checked_block(block: np.ndarray, *, normalise: bool, block_info: Any = None) -> np.ndarray:
+def _checked_block(
+    block: np.ndarray, mask: np.ndarray | None = None, *, normalise: bool, block_info: Any = None
+) -> np.ndarray:
     start = tuple(int(low) for low, _ in block_info[0]["array-location"][:-3]) if block_info else ()
-    return unit_spins(block, normalise=normalise, where=f"spin, block from {start} on" if start else "spin")
+    where = f"spin, block from {start} on" if start else "spin"
+    return unit_spins(block, normalise=normalise, where=where, mask=None if mask is None else mask[..., 0])
 
 
-def unit_spins(spin: np.ndarray, *, normalise: bool, where: str) -> np.ndarray:
-    """Lattices ``(..., y, x, 3)`` whose spins are of unit length, or are made so; holes stay.
+def unit_spins(spin: np.ndarray, *, normalise: bool, where: str, mask: np.ndarray | None = None) -> np.ndarray:
+    """Lattices ``(..., y, x, 3)`` whose spins are of unit length, or are made so; holes stay, and empty sites 0.
 
     Raises
     ------
@@ -283,5 +312,15 @@ def unit_spins(spin: np.ndarray, *, normalise: bool, where: str) -> np.ndarray:
         scaled = spin / np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
         length = np.sqrt(np.einsum("...c,...c->...", scaled, scaled))[..., None]
         spin = (scaled / np.where((length > 0) & np.isfinite(length), length, 1.0)).astype(spin.dtype)
-    check_values(spin, where=where)
+    check_values(spin, where=where, mask=mask)
     return spin
+
+
+def moments(spin: Any) -> Any:
+    """Mean length of the spins of each lattice (..., y, x, 3), where there are any; None if all are 1."""
+    length = np.hypot(np.hypot(spin[..., 0], spin[..., 1]), spin[..., 2]).astype(np.float64)
+    total, n = length.sum(axis=(-2, -1)), (length != 0).sum(axis=(-2, -1))
+    mean = total / np.maximum(n, 1)
+    if not hasattr(mean, "__dask_graph__") and not (abs(mean - 1) > LENGTH_TOLERANCE).any():
+        return None
+    return mean

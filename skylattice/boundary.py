@@ -198,6 +198,50 @@ def _with_empty_sites(spin: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.where(is_there, np.where(is_zero, np.nan, spin), np.where(np.isnan(spin), np.nan, 0)).astype(spin.dtype)
 
 
+def with_empty_sites(spin: Any, mask: Any) -> Any:
+    """Spins (..., y, x, 3), NumPy or Dask, made exactly 0 where the mask (..., y, x) is False; holes stay NaN."""
+    hole = np.isnan(spin).all(axis=(-3, -2, -1), keepdims=True)
+    return np.where(mask[..., None] | hole, spin, np.zeros((), spin.dtype))
+
+
+def find_mask(mask: Any, spin: Any, shape: tuple[int, ...]) -> Any:
+    """The mask of spins (..., y, x, 3), of shape (y, x) where it is the same for all lattices that are there.
+
+    Parameters
+    ----------
+    mask
+        True and False of shape (y, x) or ``shape``, as which (..., y·x) counts as well; or True, to find it.
+    spin
+        NumPy or Dask array.
+    shape
+        (..., y, x) of the spins before their leading dims were put in order.
+
+    Raises
+    ------
+    SchemaError
+        If it is neither.
+    """
+    sites = spin.shape[-3:-1]
+    if mask is True:
+        has_none = (spin == 0).all(axis=-1) | np.isnan(spin).any(axis=-1)
+        hole = np.isnan(spin).all(axis=(-3, -2, -1), keepdims=True)[..., 0]
+        found = ~has_none | hole
+        if hasattr(found, "__dask_graph__"):
+            return found
+        lattices = found.reshape(-1, *sites)[~hole.ravel()]
+        return lattices[0] if len(lattices) and (lattices == lattices[0]).all() else found
+    given = mask.values if isinstance(mask, xr.DataArray) else mask if hasattr(mask, "shape") else np.asarray(mask)
+    flat = int(np.prod(sites))
+    if given.dtype == bool and given.shape in (sites, (flat,)):
+        return given.reshape(sites)
+    if given.dtype == bool and given.shape in (shape, (*shape[:-2], flat)):
+        return given.reshape(spin.shape[:-1])
+    raise SchemaError(
+        f"mask: expected True, or an array of True and False of shape {sites} or {shape}, found {given.dtype} of shape "
+        f"{given.shape}. It is True where a site is there."
+    )
+
+
 def check_torus(sites: Sites, purpose: str, remedy: str) -> None:
     """Raise :class:`SchemaError` unless every site is there and the lattice closes on itself along y and x."""
     found = [f"open along {sites.boundary.open_axes}"] if not sites.boundary.is_periodic else []
@@ -206,3 +250,9 @@ def check_torus(sites: Sites, purpose: str, remedy: str) -> None:
         raise SchemaError(
             f"{purpose}: expected periodic lattices without empty sites, found them {' and '.join(found)}. {remedy}"
         )
+
+
+def check_models_apply(ds: xr.Dataset) -> None:
+    """Raise :class:`SchemaError` where models, which wrap lattices around the torus, see neighbours that are none."""
+    remedy = "Models are trained on periodic lattices; observables, skyrmions and defects take any."
+    check_torus(Sites.of(ds), "models", remedy)

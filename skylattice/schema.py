@@ -367,7 +367,9 @@ def require(ds: xr.Dataset, names: Iterable[str], *, purpose: str) -> None:
         )
 
 
-def check_values(spin: np.ndarray, *, where: str, tolerance: float = LENGTH_TOLERANCE) -> None:
+def check_values(
+    spin: np.ndarray, *, where: str, tolerance: float = LENGTH_TOLERANCE, mask: np.ndarray | None = None
+) -> None:
     """Check that lattices hold finite unit spins, or are holes (all NaN).
 
     Parameters
@@ -378,6 +380,8 @@ def check_values(spin: np.ndarray, *, where: str, tolerance: float = LENGTH_TOLE
         What to name in the error: a file, or the lattice's coordinates.
     tolerance
         Largest accepted | |S| - 1 |.
+    mask
+        Where sites are, shape ``(..., y, x)``; spins are 0 elsewhere. None if all are.
 
     Raises
     ------
@@ -387,6 +391,8 @@ def check_values(spin: np.ndarray, *, where: str, tolerance: float = LENGTH_TOLE
     length = np.sqrt(np.einsum("...c,...c->...", spin, spin, dtype=np.float64))
     hole = np.isnan(spin).all(axis=(-3, -2, -1))
     bad = ~(np.abs(length - 1.0) <= tolerance) & ~hole[..., None, None]
+    if mask is not None:
+        bad &= mask | (length != 0)
     if bad.any():
         off = np.where(bad, np.nan_to_num(np.abs(length - 1.0), nan=np.inf, posinf=np.inf), -1.0)
         index = tuple(int(i) for i in np.unravel_index(off.argmax(), off.shape))
@@ -395,5 +401,9 @@ def check_values(spin: np.ndarray, *, where: str, tolerance: float = LENGTH_TOLE
             f"{where}: expected unit spins, found |S| = {length[index]:.6g} at y={y}, x={x}"
             + (f" of lattice {tuple(lattice)}" if lattice else "")
             + f" ({int(bad.sum())} of {bad.size} spins are off by more than {tolerance:g}). "
-            "Normalise the spins, or leave the lattice out."
+            + (
+                "Say which sites are empty, with mask=, or leave the lattice out."
+                if np.isnan(length[index]) or length[index] == 0
+                else "Normalise the spins, or leave the lattice out."
+            )
         )

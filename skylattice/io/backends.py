@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import xarray as xr
 from xarray.backends import BackendEntrypoint
 
+from skylattice.boundary import BoundaryLike
 from skylattice.hamiltonian import Dmi, Hamiltonian
 
 
@@ -87,11 +88,12 @@ class OvfBackend(BackendEntrypoint):
         T: float | None = None,
         hamiltonian: Hamiltonian | None = None,
         z: int | None = None,
+        boundary: BoundaryLike = "periodic",
     ) -> xr.Dataset:
         """Open a file lazily; options and errors as :func:`skylattice.io.ovf.open_ovf`."""
         from skylattice.io.ovf import open_ovf
 
-        ds = open_ovf(filename_or_obj, D=D, B=B, T=T, hamiltonian=hamiltonian, z=z)
+        ds = open_ovf(filename_or_obj, D=D, B=B, T=T, hamiltonian=hamiltonian, z=z, boundary=boundary)
         return ds.drop_vars(drop_variables or [], errors="ignore")
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from skylattice.arrays import lattices, spin_dataset, unit_spins
+from skylattice.boundary import check_models_apply
 from skylattice.defects.classify import defects
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError, SchemaError, StoreError
@@ -53,6 +54,7 @@ def latent_set(ds: xr.Dataset, model: VAE | str | os.PathLike[str], *, spin: str
     """
     from skylattice.vae import infer
 
+    check_models_apply(ds)
     of = lattices(ds, spin=spin, purpose="generation")
     missing = []
     if "mu" not in ds or "log_var" not in ds:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import Boundary
+from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.kernels.rotation import rotate_lattices, turn_spins
-from skylattice.schema import SITE_DIMS, SPIN_DIMS, check_spin
+from skylattice.schema import MASK, SITE_DIMS, SPIN_DIMS, check_spin
 
 
 def to_handedness(ds: xr.Dataset, handedness: int, *, spin: str = "spin") -> xr.Dataset:
@@ -68,8 +71,8 @@ def rotate90(ds: xr.Dataset, k: int = 1, *, spin: str = "spin") -> xr.Dataset:
 
     Returns
     -------
-    A new dataset; the site (y, x) goes to (x, ny - 1 - y) for k = 1. Other variables over the sites are left out:
-    they belong to the lattice as it was. Lazy if the spins are lazy.
+    A new dataset; the site (y, x) goes to (x, ny - 1 - y) for k = 1. The boundary and the mask turn along. Other
+    variables over the sites are left out: they belong to the lattice as it was. Lazy if the spins are lazy.
 
     Raises
     ------
@@ -85,11 +88,16 @@ def rotate90(ds: xr.Dataset, k: int = 1, *, spin: str = "spin") -> xr.Dataset:
     check_spin(ds[spin])
     sign = Hamiltonian.from_attrs(ds.attrs).rotation_sign
     rotated = _map_lattices(rotate_lattices, ds[spin], swap=k % 2 == 1, quarters=k, rotation_sign=sign)
-    return _replace_sites(ds, spin, rotated)
+    turn = partial(np.rot90, k=-k % 4, axes=(-2, -1))
+    moved = _replace_sites(ds, spin, rotated, turn, swap=k % 2 == 1)
+    boundary = Boundary.from_attrs(ds.attrs)
+    if k % 2 == 1 and not boundary.is_periodic:
+        moved = moved.assign_attrs(Boundary(y=boundary.x, x=boundary.y).to_attrs())
+    return moved
 
 
 def roll(ds: xr.Dataset, *, y: int = 0, x: int = 0, spin: str = "spin") -> xr.Dataset:
-    """Lattices shifted on the torus: the spin at (0, 0) goes to (y, x). Every observable keeps its value.
+    """Lattices shifted along periodic axes: the spin at (0, 0) goes to (y, x). Every observable keeps its value.
 
     Parameters
     ----------
@@ -100,13 +108,13 @@ def roll(ds: xr.Dataset, *, y: int = 0, x: int = 0, spin: str = "spin") -> xr.Da
 
     Returns
     -------
-    A new dataset. Other variables over the sites are left out: they belong to the lattice as it was. Spins keep dtype
-    and chunks. Lazy if they are lazy.
+    A new dataset; the mask goes along. Other variables over the sites are left out: they belong to the lattice as it
+    was. Spins keep dtype and chunks. Lazy if they are lazy.
 
     Raises
     ------
     SchemaError
-        If the spins do not follow the schema.
+        If the spins do not follow the schema, or are shifted along an open axis.
 
     Examples
     --------
@@ -116,30 +124,47 @@ def roll(ds: xr.Dataset, *, y: int = 0, x: int = 0, spin: str = "spin") -> xr.Da
     True
     """
     check_spin(ds[spin])
+    boundary = Boundary.from_attrs(ds.attrs)
+    for axis, shift in (("y", y), ("x", x)):
+        if shift and not getattr(boundary, axis):
+            raise SchemaError(
+                f"roll: expected no shift along {axis}, found {shift}: the lattices are open there. Cut them with "
+                f"ds.isel({axis}=slice(...))."
+            )
     shifted = _map_lattices(np.roll, ds[spin], shift=(y, x), axis=(-3, -2))
-    return _replace_sites(ds, spin, shifted)
+    return _replace_sites(ds, spin, shifted, partial(np.roll, shift=(y, x), axis=(-2, -1)))
 
 
 def _map_lattices(
-    function: Callable[..., np.ndarray], spin: xr.DataArray, *, swap: bool = False, **options: Any
+    function: Callable[..., np.ndarray],
+    array: xr.DataArray,
+    *,
+    swap: bool = False,
+    dims: tuple[str, ...] = SPIN_DIMS,
+    **options: Any,
 ) -> xr.DataArray:
-    """Apply a function of arrays ``(..., y, x, 3)``; ``swap`` for one that exchanges the lengths of y and x."""
-    ny, nx = (spin.sizes[dim] for dim in SITE_DIMS)
-    sizes = dict(zip(SPIN_DIMS, (nx, ny, 3) if swap else (ny, nx, 3), strict=True))
+    """Apply a function of arrays over the trailing ``dims``; ``swap`` for one that exchanges the lengths of y and x."""
+    ny, nx = (array.sizes[dim] for dim in SITE_DIMS)
+    sizes = dict(zip(SITE_DIMS, (nx, ny) if swap else (ny, nx), strict=True))
     return xr.apply_ufunc(
         function,
-        spin,
-        input_core_dims=[SPIN_DIMS],
-        output_core_dims=[SPIN_DIMS],
+        array,
+        input_core_dims=[dims],
+        output_core_dims=[dims],
         exclude_dims=set(SITE_DIMS),
         kwargs=options,
         dask="parallelized",
-        output_dtypes=[spin.dtype],
-        dask_gufunc_kwargs={"output_sizes": {dim: sizes[dim] for dim in SITE_DIMS}},
+        output_dtypes=[array.dtype],
+        dask_gufunc_kwargs={"output_sizes": sizes},
         keep_attrs=True,
-    ).transpose(*spin.dims)
+    ).transpose(*array.dims)
 
 
-def _replace_sites(ds: xr.Dataset, spin: str, moved: xr.DataArray) -> xr.Dataset:
-    """``ds`` with its spins replaced by ``moved`` and everything else over the sites left out."""
-    return ds.drop_dims(SITE_DIMS).assign({spin: moved.transpose(*ds[spin].dims).variable})
+def _replace_sites(
+    ds: xr.Dataset, spin: str, moved: xr.DataArray, move: Callable[[np.ndarray], np.ndarray], *, swap: bool = False
+) -> xr.Dataset:
+    """``ds`` with its spins replaced by ``moved``, its mask moved too, and everything else over the sites left out."""
+    arrays = {spin: moved}
+    if MASK in ds.variables:
+        arrays[MASK] = _map_lattices(move, ds[MASK], swap=swap, dims=SITE_DIMS)
+    return ds.drop_dims(SITE_DIMS).assign({name: a.transpose(*ds[name].dims).variable for name, a in arrays.items()})

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from skylattice.arrays import lattices
-from skylattice.boundary import Sites
+from skylattice.boundary import Sites, check_models_apply
 from skylattice.defects.classify import defects
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError, StoreError
@@ -154,8 +154,11 @@ def open_lattices(store: str | os.PathLike[str]) -> Ensemble:
     ------
     StoreError
         If it was not analysed, or has no lattice in the skyrmion phase.
+    SchemaError
+        If its lattices are not periodic, or have empty sites.
     """
     ds = open_ensemble(store)
+    check_models_apply(ds)
     results, n_stale = match(open_results(store, "observables").compute(), ds)
     if n_stale:
         warnings.warn(

@@ -12,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from skylattice.arrays import lattices
+from skylattice.boundary import check_models_apply
 from skylattice.errors import StoreError
 from skylattice.observables.energy import cos_theta, energy, energy_density
 from skylattice.schema import COMPONENT, SITE_DIMS
@@ -125,6 +126,7 @@ def reconstruct_with_maps(ds: xr.Dataset, model: VAE | str | os.PathLike[str]) -
     Dataset with ``spin`` of the reconstruction; ``squared_error`` (..., y, x), summed over components;
     ``cos_theta_change`` (..., y, x); ``mse`` (...) and ``energy_difference`` (...), J per site. Lazy if ``ds`` is lazy.
     """
+    check_models_apply(ds)
     of = lattices(ds)
     output = reconstruct(of.spin, model, of.hamiltonian, D=of.D, B=of.B)
     squared = ((output - of.spin) ** 2).sum(COMPONENT, skipna=False).astype(np.float64)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from skylattice.boundary import check_models_apply
 from skylattice.errors import ModelError
 from skylattice.kernels.rotation import rotate_lattices
 from skylattice.schema import SPIN_DIMS, check_spin, require
@@ -115,6 +116,8 @@ def split_ensemble(
     ------
     ModelError
         If no lattice is left to train on.
+    SchemaError
+        If the lattices are not periodic, or have empty sites.
 
     Examples
     --------
@@ -124,6 +127,7 @@ def split_ensemble(
     (8, 2)
     """
     check_spin(ds["spin"])
+    check_models_apply(ds)
     usable = usable_lattices(ds)
     points, of_point = np.unique(lattice_parameters(ds)[usable].round(6), axis=0, return_inverse=True)
     chance = np.array([_point_chance(seed, D, B) for D, B in points])[of_point.reshape(-1)]

@@ -292,10 +292,12 @@ def test_atoms__that_disagree_with_ncell_are_an_error(tmp_path):
         open_run(run)
 
 
-def test_open_boundaries__are_stated_and_warned_of(tmp_path):
-    run = write_run(tmp_path, replace=[("BC P P 0", "BC 0 P 0")])
-    with pytest.warns(UserWarning, match="inpsd.dat:3: boundaries are open along x"):
-        assert open_run(run).attrs["boundary"] == "open_x"
+def test_open_boundaries__are_those_of_the_lattices(tmp_path):
+    periodic = read_run(write_run(tmp_path / "periodic"))
+    ds = read_run(write_run(tmp_path / "open", replace=[("BC P P 0", "BC 0 P 0")]))
+    assert ds.attrs["boundary"] == "open_x"
+    expected = periodic.sky.with_boundary(("periodic", "open")).sky.energy()
+    np.testing.assert_array_equal(ds.sky.energy().energy, expected.energy)
 
 
 def test_ignored_keywords__warn_and_stay_with_the_data(tmp_path):

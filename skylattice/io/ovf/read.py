@@ -18,6 +18,7 @@ import xarray as xr
 from xarray.core import indexing
 
 from skylattice.arrays import spin_dataset
+from skylattice.boundary import Boundary, BoundaryLike
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.io.lazy import LatticeArray
@@ -60,6 +61,7 @@ def open_ovf(
     T: float | None = None,
     hamiltonian: Hamiltonian | None = None,
     z: int | None = None,
+    boundary: BoundaryLike = "periodic",
 ) -> xr.Dataset:
     """Open an OVF file lazily: its headers and its length are checked now, its vectors when they are loaded.
 
@@ -77,6 +79,8 @@ def open_ovf(
         Symmetry and sign of the interaction; None where not known.
     z
         Which layer of the mesh, counted from 0 at the bottom; needed if there are several.
+    boundary
+        Where the lattice ends, which OVF does not state: as :meth:`skylattice.boundary.Boundary.parse` takes it.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def open_ovf(
     ``segment``, in place of ``realization``. Binary 4 gives float32, all else float64. Vectors are normalised, and
     those of unit length to 1e-6 kept bit for bit; ``moment`` in the attributes is the length in the file, if it is not
     1, in ``moment_units``, if it states them. Further attributes: ``title``, ``description`` (a list if there are
-    several segments), ``file_format``, ``source``, and ``boundary`` "periodic", which OVF does not state. With
+    several segments), ``file_format``, ``source``. With
     ``chunks={}``, each segment is a chunk. The points of irregular meshes are read at once, to tell which site each is.
 
     Warns
@@ -110,7 +114,7 @@ def open_ovf(
     """
     if not isinstance(path, (str, os.PathLike)):
         raise SchemaError(f"path: expected the path of an OVF file, found {type(path).__name__}.")
-    path = Path(path)
+    path, boundary = Path(path), Boundary.parse(boundary)
     given = {name: _scalar(name, value) for name, value in (("D", D), ("B", B), ("T", T)) if value is not None}
     if hamiltonian is not None and not isinstance(hamiltonian, Hamiltonian):
         raise SchemaError(f"hamiltonian: expected a skylattice.Hamiltonian or None, found {hamiltonian!r}.")
@@ -126,7 +130,13 @@ def open_ovf(
     dims, lazy = (*known, dim, *SPIN_DIMS), indexing.LazilyIndexedArray(array)
     attrs = _attributes(segments, moment)
     ds = spin_dataset(
-        dims, lazy, coords, hamiltonian, source=os.path.join(path.resolve().parent.name, path.name), **attrs
+        dims,
+        lazy,
+        coords,
+        hamiltonian,
+        boundary=boundary,
+        source=os.path.join(path.resolve().parent.name, path.name),
+        **attrs,
     )
     ds["spin"].encoding["preferred_chunks"] = dict(zip(dims, (*[1] * (len(known) + 1), *array.shape[-3:]), strict=True))
     return ds
