@@ -1,0 +1,117 @@
+"""Run the harness, or go on with it: ``PYTHONPATH=tests python -m harness.run``; a table goes to benchmarks/results."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ["KERAS_BACKEND"] = "numpy"  # imports no threads; no network is run
+
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+TABLE = ROOT / "benchmarks" / "results" / "robustness.json"
+_PARTS = ("workers", "scheduler", "driver")
+
+
+def outcomes(known: set[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Every trial that is not known yet: ``what``, ``trial``, and ``problem``, "" where nothing is lost."""
+    from harness.commands import COMMANDS, warm_up
+    from harness.points import Trial, sample
+    from harness.races import RACES, RaceTrial
+
+    with tempfile.TemporaryDirectory(prefix="harness-warm-") as folder:
+        warm_up(Path(folder))
+    for name in options.commands or COMMANDS:
+        with Trial(name) as trial:
+            for k in sample(len(trial.operations), options.points or COMMANDS[name].sample):
+                if f"{name} {k}" not in known:
+                    where = trial.operations[k - 1]
+                    yield {
+                        "what": f"crash: {name}",
+                        "trial": f"{name} {k}",
+                        "of": n,
+                        "where": where,
+                        "problem": trial.die_at(k),
+                    }
+    rng = np.random.default_rng(0)
+    for name in RACES if options.races else ():
+        with RaceTrial(name) as race:
+            for k in range(options.races):
+                delay = float(rng.uniform(-0.4, 0.4))
+                if f"{name} {k}" not in known:
+                    yield {"what": f"race: {name}", "trial": f"{name} {k}", "problem": race.run(delay)}
+
+
+def killed(known: set[str], n_kills: int) -> Iterator[dict[str, Any]]:
+    """Local clusters until so many processes were killed."""
+    from harness import kills
+
+    session, so_far = 0, sum(int(trial.split("=")[1]) for trial in known if trial.startswith("kills"))
+    while so_far < n_kills and session < 30:
+        answer = kills.run(min(15, n_kills - so_far), seed=int(time.time()))
+        total = sum(answer["kills"].values())
+        so_far, session = so_far + total, session + 1
+        yield {"what": "kill", "trial": f"kills {time.time():.0f}={total}", **answer}
+
+
+def tabulate(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows "what | tries | survived"; a session of kills counts each of them."""
+    rows: dict[str, dict[str, Any]] = {}
+    problems = defaultdict(list)
+    for one in found:
+        counts = {f"kill: {part}": one["kills"][part] for part in _PARTS} if "kills" in one else {one["what"]: 1}
+        for what, n in counts.items():
+            row = rows.setdefault(what, {"what": what, "tries": 0, "survived": 0})
+            row["tries"] += n
+            row["survived"] += 0 if one["problem"] else n
+        if one["problem"]:
+            problems[one["what"]].append(f"{one['trial']} ({one.get('where', '')}): {one['problem']}")
+    for what, row in rows.items():
+        if problems[what]:
+            row["problems"] = problems[what][:5]
+    return list(rows.values())
+
+
+def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
+    """Run, write the table, and return its rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--state", type=Path, help="file of outcomes, to go on where an earlier run stopped")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--commands", nargs="*", help="commands to die in; default: all")
+    parser.add_argument("--points", type=int, help="crash points of each command; default: see COMMANDS")
+    parser.add_argument("--races", type=int, default=42, help="of each kind")
+    parser.add_argument("--kills", type=int, default=60)
+    options = parser.parse_args(arguments)
+    found = [json.loads(line) for line in options.state.read_text().splitlines()] if _there(options.state) else []
+    known = {one["trial"] for one in found}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for part in (outcomes(known, options), killed(known, options.kills)):
+            for one in part:
+                found.append(one)
+                if options.state:
+                    with options.state.open("a") as file:
+                        file.write(json.dumps(one) + "\n")
+    rows = tabulate(found)
+    options.table.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    return rows
+
+
+def _there(path: Path | None) -> bool:
+    return path is not None and path.exists()
+
+
+if __name__ == "__main__":
+    for row in main():
+        print(f"{row['what']:40} {row['tries']:6} {row['survived']:6}")
+        for problem in row.get("problems", ()):
+            print(f"    {problem}")
