@@ -37,7 +37,7 @@ def seal(document: dict[str, Any]) -> dict[str, Any]:
     --------
     >>> sealed = seal({"node_type": "group", "attributes": {"seed": 1}})
     >>> sealed["attributes"]["checksum"]
-    'blake2b-64:6b5aa5c2c6e0a6c5'
+    'blake2b-64:22e705ee8bd28d69'
     """
     return {**document, "attributes": {**document.get("attributes", {}), CHECKSUM: _digest(document)}}
 

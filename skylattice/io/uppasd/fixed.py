@@ -49,7 +49,7 @@ def plain_numbers(raw: bytes, row_bytes: int, starts: tuple[int, ...]) -> np.nda
     Examples
     --------
     >>> plain_numbers(b"  1.00000000E+00 -8.83198197E-01\\n", 33, (0, 16))
-    array([[ 1.        , -0.8831982 ]])
+    array([[ 1.       , -0.8831982]])
     """
     numbers = np.empty((len(starts), len(raw) // row_bytes))
     for value, start in zip(numbers, starts, strict=True):
