@@ -210,7 +210,7 @@ def _show_info(store: Path) -> None:
     )
     table.add_row("lattices", ", ".join(f"{count} {name}" for name, count in facts["lattices"].items() if count))
     table.add_row("on disk", f"{facts['bytes'] / 2**20:.1f} MiB")
-    for name in ("software", "engine", "seed", "generator", "generator_seed", "relaxed", "model"):
+    for name in ("software", "cpu", "engine", "seed", "generator", "generator_seed", "relaxed", "model"):
         if name in attrs:
             table.add_row(name, str(attrs[name]))
     console.print(table)
@@ -246,6 +246,15 @@ def analyse(
             "No energies: the interaction is not known. State it with ds.sky.with_hamiltonian(...), and import that."
         )
     list_faults(faults_in(results), n_done=n_done)
+
+
+@app.command()
+def upgrade(store: Annotated[Path, typer.Argument(help="An ensemble store.")]) -> None:
+    """Convert a store of an earlier format version, spins as they are, so that lattices can be added."""
+    from skylattice.io.upgrade import upgrade_store
+
+    done = upgrade_store(store)
+    console.print(f"{store}: {'converted' if done else 'is of the present version already'}.", highlight=False)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from skylattice.layouts import shape_of
 from skylattice.schema import PHASE, STATUS
 from skylattice.simulation.engine import ENGINE_VERSION, anneal, random_lattice
 from skylattice.simulation.grid import Point, grid_points
+from skylattice.simulation.machine import provenance
 from skylattice.simulation.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -119,7 +120,6 @@ def simulate_ensemble(
     >>> dict(ds.spin.sizes)
     {'D': 1, 'B': 2, 'realization': 2, 'y': 32, 'x': 32, 'component': 3}
     """
-    from skylattice import __version__
     from skylattice.io.guard import local_path
     from skylattice.io.layout import Layout
     from skylattice.io.store import open_ensemble
@@ -136,7 +136,7 @@ def simulate_ensemble(
     grid = grid_points(D, B, points=points, B_limits=B_limits, B_step=B_step)
     axes = {name: sorted({point[k] for point in grid}) for k, name in enumerate(("D", "B"))}
     same = {"seed": seed, "schedule": schedule.to_json()}
-    made_by = {"software": f"skylattice {__version__}", "engine": "numba", "engine_version": ENGINE_VERSION}
+    made_by = {**provenance(), "engine": "numba", "engine_version": ENGINE_VERSION}
     _check_engine(store, grid, realizations)
     ensure_store(store, **axes, realizations=realizations, layout=layout, same=same, attrs=made_by)
     options = {"size": shape, "schedule": schedule, "hamiltonian": hamiltonian or Hamiltonian(), "seed": seed}
