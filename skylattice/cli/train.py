@@ -84,8 +84,42 @@ def train(
     )
 
 
-def models() -> None:
-    """List the trained models that come with skylattice."""
+def models(
+    model: Annotated[str | None, typer.Argument(help="Show the card of this one: a folder or a shipped name.")] = None,
+    curves: Annotated[Path | None, typer.Option(help="Write its loss curves to this HTML file.")] = None,
+) -> None:
+    """List the trained models that come with skylattice, or show one: what it is, has seen, and how well it does.
+
+    [bold]Example[/bold]: skylattice models periodic-1.25e-05 --curves curves.html
+    """
+    if model is not None:
+        _show_card(model, curves)
+        return
+    if curves is not None:
+        raise typer.BadParameter("expected a model whose curves to write", param_hint="--curves")
+    _list_models()
+
+
+def _show_card(model: str, curves: Path | None) -> None:
+    from skylattice.vae.artifact import find, read_document
+    from skylattice.vae.card import model_card
+
+    for title, (columns, rows) in model_card(model).items():
+        table = Table(*columns, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    if curves is not None:
+        import pandas as pd
+
+        from skylattice.report.training_figures import loss_curves
+
+        history = read_document(find(model))["metadata"].get("history", [])
+        loss_curves(pd.DataFrame(history), title=model).write_html(curves, include_plotlyjs=True)
+        console.print(f"Loss curves: [bold]{curves}[/bold]", highlight=False)
+
+
+def _list_models() -> None:
     from skylattice.vae.artifact import DEFAULT_MODEL, shipped
 
     table = Table(

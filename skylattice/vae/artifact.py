@@ -24,7 +24,7 @@ from skylattice.errors import FormatError, ModelError
 from skylattice.io.bounded import file_digest
 from skylattice.io.guard import explained, locked, replacing
 from skylattice.vae.arrays import read_arrays, write_arrays
-from skylattice.vae.document import FORMAT, FORMAT_VERSION, fingerprint, parse_document
+from skylattice.vae.document import FORMAT, FORMAT_VERSION, check_document, fingerprint, parse_document
 from skylattice.vae.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -144,13 +144,34 @@ def _write(folder: Path, spec: ModelSpec, arrays: Mapping[str, np.ndarray], meta
         "weights_sha256": digest,
         "metadata": dict(metadata),
     }
-    document = json.loads(json.dumps(document))  # as it will be read back
-    document["document_sha256"] = fingerprint(document)
-    with replacing(folder / "model.json") as file:
-        file.write((json.dumps(document, indent=1) + "\n").encode())
+    _write_document(folder, document)
     for other in folder.iterdir():
         if other.name not in ("model.json", weights.name):
             shutil.rmtree(other) if other.is_dir() and not other.is_symlink() else other.unlink()
+
+
+def annotate(path_or_name: str | os.PathLike[str], **metadata: Any) -> None:
+    """Add to what a saved model says of itself, or replace it; its weights stay as they are.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, or what it would say then is not sound: it keeps its document.
+    """
+    folder = find(path_or_name)
+    with explained(folder), locked(folder, "model", timeout=60):
+        document = read_document(folder)
+        document = {**document, "format_version": FORMAT_VERSION, "metadata": {**document["metadata"], **metadata}}
+        _write_document(folder, document)
+
+
+def _write_document(folder: Path, document: Mapping[str, Any]) -> None:
+    """Replace ``model.json`` in one step, checked and with its fingerprint."""
+    written = json.loads(json.dumps(document))  # as it will be read back
+    written["document_sha256"] = fingerprint(written)
+    check_document(folder / "model.json", written)
+    with replacing(folder / "model.json") as file:
+        file.write((json.dumps(written, indent=1) + "\n").encode())
 
 
 def load(path_or_name: str | os.PathLike[str] = DEFAULT_MODEL) -> VAE:

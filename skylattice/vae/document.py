@@ -33,6 +33,14 @@ _METADATA: dict[str, type | tuple[type, ...]] = {
     "metrics": dict,
     "history": list,
     "versions": dict,
+    "evaluation": list,
+}
+#: What a row of the evaluation says, and of which type.
+_EVALUATION: dict[str, type | tuple[type, ...]] = {
+    "kind": str,
+    "refine": (str, type(None)),
+    "n": int,
+    **dict.fromkeys(("n_defects", "mse", "mse_median", "nats", "miscounted"), (int, float)),
 }
 
 
@@ -72,6 +80,12 @@ def _parse(path: Path, version: tuple[int, ...]) -> dict[str, Any]:
         raise ModelError(
             f"{path}: not JSON ({shown(str(error), 100)}). The model is damaged, or the file is something else."
         ) from None
+    check_document(path, document)
+    return document
+
+
+def check_document(path: Path, document: Any) -> None:
+    """Raise :class:`ModelError` unless this is the sound document of a model; ``path`` is named in the message."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ModelError(f"{path}: expected a model of skylattice (format {FORMAT!r}), found another JSON file.")
     version_found = document.get("format_version")
@@ -84,7 +98,6 @@ def _parse(path: Path, version: tuple[int, ...]) -> dict[str, Any]:
     if "document_sha256" in document and document["document_sha256"] != fingerprint(document):
         raise ModelError(f"{path}: the fingerprint differs from the content. Copy or download the model again.")
     _check_values(path, document)
-    return document
 
 
 def _check_keys(path: Path, document: Mapping[str, Any]) -> None:
@@ -123,6 +136,11 @@ def _check_values(path: Path, document: Mapping[str, Any]) -> None:
         for key, value in metadata.get(name, {}).items():
             if not is_good(value):
                 raise ModelError(f"{path}: metadata: {name}: expected {noun}, found {key!r}: {shown(repr(value))}.")
+    for row in metadata.get("evaluation", []):
+        if not isinstance(row, dict) or not all(isinstance(row.get(k), kind) for k, kind in _EVALUATION.items()):
+            raise ModelError(
+                f"{path}: metadata: evaluation: expected rows of {list(_EVALUATION)}, found {shown(str(row))}."
+            )
     if not all(isinstance(row, dict) for row in metadata.get("history", [])):
         raise ModelError(f"{path}: metadata: history: expected a list of rows, found others.")
 

@@ -25,7 +25,7 @@ from skylattice.vae.config import TrainConfig
 from skylattice.vae.data import LatticeBatches, Split, data_fingerprint, split_ensemble
 from skylattice.vae.mixture import Mixture
 from skylattice.vae.model import VAE, build_from_spec
-from skylattice.vae.refinement import Refinement, nats, requested
+from skylattice.vae.refinement import Refinement, divergence, requested
 from skylattice.vae.surprise import calibrate
 
 #: Below so many nats per lattice the latent vector says nothing: the posterior has collapsed onto the prior.
@@ -148,7 +148,8 @@ def evaluate(model: VAE, ds: xr.Dataset, split: Split, *, batch_size: int = 16) 
     -------
     ``<part>_mse``: mean over lattices, sites and components (None for an empty part); ``kl`` in nats per lattice;
     ``active_latents``: how many have a mean that varies by more than 0.1 over the lattices (variance 0.01);
-    ``is_collapsed``. The latter three are from the test part, or from the first part that is not empty.
+    ``is_collapsed``; and ``nats_local_K`` and ``nats_global``, the nats of each channel of the local map and of the
+    global part. All but the first are from the test part, or from the first part that is not empty.
     """
     model.compile(jit_compile=jit_compile())
     results: dict[str, Any] = {}
@@ -157,28 +158,31 @@ def evaluate(model: VAE, ds: xr.Dataset, split: Split, *, batch_size: int = 16) 
         positions = getattr(split, name)
         if name == "train":
             positions = positions[:: max(1, len(positions) // max(len(split.test), 1))]
-        errors, mu, kl = _errors(model, LatticeBatches(ds, positions, batch_size=batch_size, cache_bytes=0))
+        errors, mu, nats = _errors(model, LatticeBatches(ds, positions, batch_size=batch_size, cache_bytes=0))
         results[f"{name}_mse"] = float(np.mean(errors)) if len(errors) else None
         if len(errors) and not described:
+            local, whole = model.spec.split(nats.mean(axis=0), (ds.sizes["y"], ds.sizes["x"]))
             described = {
-                "kl": float(np.mean(kl)),
+                "kl": float(nats.mean(axis=0).sum()),
                 "active_latents": int((mu.var(axis=0) > 0.01).sum()),
-                "is_collapsed": bool(np.mean(kl) < COLLAPSE_NATS),
+                "is_collapsed": bool(nats.mean(axis=0).sum() < COLLAPSE_NATS),
+                **{f"nats_local_{k}": float(local[..., k].sum()) for k in range(model.spec.cell_latents)},
+                "nats_global": float(whole.sum()),
             }
     return {**results, **described}
 
 
 def _errors(model: VAE, batches: LatticeBatches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """MSE, μ and KL of every lattice."""
-    errors, means, divergences = [np.empty(0)], [], [np.empty(0)]
+    """MSE of every lattice, and of every latent of it μ and the KL divergence."""
+    errors, means, divergences = [np.empty(0)], [], []
     for index in range(len(batches)):
         (batch,) = batches[index]
         result = model.predict_on_batch(batch)
         errors.append(np.square(result["output"] - batch["spin"], dtype=np.float64).mean(axis=(1, 2, 3)))
-        divergences.append(nats(result["mu"], result["log_var"]))
+        divergences.append(divergence(result["mu"], result["log_var"]))
         means.append(result["mu"].astype(np.float64))
-    mu = np.concatenate(means) if means else np.empty((0, 0))
-    return np.concatenate(errors), mu, np.concatenate(divergences)
+    mu, nats = (np.concatenate(parts) if parts else np.empty((0, 0)) for parts in (means, divergences))
+    return np.concatenate(errors), mu, nats
 
 
 class _Run(keras.callbacks.Callback):
