@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from skylattice.cli.terminal import Scheduler, Threads, computing_on, console
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skylattice.latent.recipe import Recipe
 
 
 def report(
@@ -79,30 +84,52 @@ def generate(
     n: Annotated[int, typer.Option("-n", min=1, help="How many lattices.")] = 10,
     model: Annotated[str, typer.Option("--model", "-m", help="Folder of a model, or a shipped name.")] = "periodic",
     method: Annotated[
-        str, typer.Option(help="learned, neighbourhood, low_defect, conditional, prior or thesis.")
+        str,
+        typer.Option(help="particles (no model), learned, neighbourhood, low_defect, conditional, prior or thesis."),
     ] = "learned",
     D: Annotated[float | None, typer.Option("--D", help="Wanted D in J; with --B.")] = None,
     B: Annotated[float | None, typer.Option("--B", help="Wanted B in J; with --D.")] = None,
     novelty: Annotated[float | None, typer.Option(help="How far from the ensemble's own lattices.")] = None,
     relax: Annotated[bool, typer.Option("--relax", help="Quench the lattices with the Monte Carlo engine.")] = False,
+    defects: Annotated[
+        float | None, typer.Option(min=0, help="Mean defects per lattice, for particles; default: as the ensemble.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same lattices.")] = 0,
     threads: Threads = None,
     scheduler: Scheduler = None,
 ) -> None:
     """Generate new lattices with a trained model into a store that all commands take.
 
-    Lattices at one (D, B) become its realizations. The methods thesis and prior read D and B off each lattice.
+    Lattices at one (D, B) become its realizations. The methods thesis and prior read D and B off each lattice. With
+    particles no model is asked: skyrmions settle, as many and as disordered as the ensemble's, and are thermalised.
 
-    [bold]Example[/bold]: skylattice generate ensemble.zarr new.zarr -n 100 --D 0.5 --B 0.12 --relax
+    [bold]Example[/bold]: skylattice generate ensemble.zarr new.zarr -n 100 --method particles --D 0.5 --B 0.12
     """
     from skylattice.errors import StoreError
     from skylattice.io.store import open_ensemble
     from skylattice.latent.generate import save_generated
+    from skylattice.latent.recipe import Recipe
 
     if output.exists():
         raise StoreError(f"{output}: exists already. Choose a new path, or remove it.")
     options: dict[str, Any] = {"method": method, "D": D, "B": B, "novelty": novelty, "relax": relax, "seed": seed}
     with computing_on(threads, scheduler):
-        lattices = open_ensemble(store).sky.generate(model, n, **options)
+        if method == "particles":
+            lattices = _from_particles(store, n, Recipe(defects="data" if defects is None else defects, **options))
+        else:
+            lattices = open_ensemble(store).sky.generate(model, n, **options)
         save_generated(lattices, output)
     console.print(f"{n} lattices in [bold]{output}[/bold]: skylattice.open_ensemble({str(output)!r})")
+
+
+def _from_particles(store: Path, n: int, recipe: Recipe) -> xr.Dataset:
+    """Lattices of settled particles; the calibration on the ensemble is kept beside it."""
+    from skylattice.io.store import open_ensemble
+    from skylattice.latent.particles import draw_like
+    from skylattice.study.generation import packing_of
+
+    ds = open_ensemble(store)
+    T = float(ds["T"])
+    temperature = {} if T != T else {"T": T}
+    size = (ds.sizes["y"], ds.sizes["x"])
+    return draw_like(packing_of(store), n, recipe, size=size, hamiltonian=ds.sky.hamiltonian, **temperature)
