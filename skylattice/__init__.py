@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from skylattice.arrays import from_angles, from_arrays
     from skylattice.catalog import open_catalog
     from skylattice.io.store import open_ensemble
+    from skylattice.latent.particles import from_positions, generate
     from skylattice.simulation.ensemble import simulate_ensemble
 
 __version__ = "0.1.0"
@@ -25,6 +26,8 @@ __all__ = [
     "__version__",
     "from_angles",
     "from_arrays",
+    "from_positions",
+    "generate",
     "open_catalog",
     "open_ensemble",
     "simulate_ensemble",
@@ -33,6 +36,8 @@ __all__ = [
 _LAZY = {
     "from_angles": "skylattice.arrays",
     "from_arrays": "skylattice.arrays",
+    "from_positions": "skylattice.latent.particles",
+    "generate": "skylattice.latent.particles",
     "open_catalog": "skylattice.catalog",
     "open_ensemble": "skylattice.io.store",
     "simulate_ensemble": "skylattice.simulation.ensemble",

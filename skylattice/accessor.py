@@ -366,15 +366,26 @@ class SkyAccessor:
         novelty: float | None = None,
         relax: bool | Schedule = False,
         seed: int = 0,
+        defects: str | float = "data",
         spin: str = "spin",
     ) -> xr.Dataset:
-        """New lattices like those of the dataset: :func:`skylattice.latent.generate.generate`."""
+        """New lattices like those of the dataset: :func:`skylattice.latent.generate.generate`.
+
+        ``method="particles"`` asks no model: :func:`skylattice.latent.particles.generate`, calibrated on the dataset.
+        """
         from skylattice.latent import generate
         from skylattice.latent.recipe import Recipe
 
-        recipe = Recipe(method, D, B, around, novelty, relax, seed)
+        recipe = Recipe(method, D, B, around, novelty, relax, seed, defects)
         generate.check_number(n)
         T = float(self._ds["T"]) if "T" in self._ds.variables else np.nan
+        if method == "particles":
+            from skylattice.latent.calibration import calibrate
+            from skylattice.latent.particles import draw_like
+
+            size = (self._ds.sizes["y"], self._ds.sizes["x"])
+            T = generate.TEMPERATURE if np.isnan(T) else T
+            return draw_like(calibrate(self._ds, spin=spin), n, recipe, size=size, T=T, hamiltonian=self.hamiltonian)
         return generate.generate(
             generate.latent_set(self._ds, model, spin=spin),
             model,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -18,6 +18,11 @@ from skylattice.cli.terminal import (
     list_faults,
     stderr,
 )
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from skylattice.latent.recipe import Recipe
 
 Refined = Annotated[
     Literal["default", "none", "fast", "best"],
@@ -101,24 +106,30 @@ def generate(
     n: Annotated[int, typer.Option("-n", min=1, help="How many lattices.")] = 10,
     model: Annotated[str, typer.Option("--model", "-m", help="Folder of a model, or a shipped name.")] = "periodic",
     method: Annotated[
-        str, typer.Option(help="learned, neighbourhood, low_defect, conditional, prior or thesis.")
+        str,
+        typer.Option(help="particles (no model), learned, neighbourhood, low_defect, conditional, prior or thesis."),
     ] = "learned",
     D: Annotated[float | None, typer.Option("--D", help="Wanted D in J; with --B.")] = None,
     B: Annotated[float | None, typer.Option("--B", help="Wanted B in J; with --D.")] = None,
     novelty: Annotated[float | None, typer.Option(help="How far from the ensemble's own lattices.")] = None,
     relax: Annotated[bool, typer.Option("--relax", help="Quench the lattices with the Monte Carlo engine.")] = False,
+    defects: Annotated[
+        float | None, typer.Option(min=0, help="Mean defects per lattice, for particles; default: as the ensemble.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same lattices.")] = 0,
     threads: Threads = None,
     scheduler: Scheduler = None,
 ) -> None:
     """Generate new lattices with a trained model into a store that all commands take.
 
-    Lattices at one (D, B) become its realizations. The methods thesis and prior read D and B off each lattice.
+    Lattices at one (D, B) become its realizations. The methods thesis and prior read D and B off each lattice. With
+    particles no model is asked: skyrmions settle, as many and as disordered as the ensemble's, and are thermalised.
 
-    [bold]Example[/bold]: skylattice generate ensemble.zarr new.zarr -n 100 --D 0.5 --B 0.12 --relax
+    [bold]Example[/bold]: skylattice generate ensemble.zarr new.zarr -n 100 --method particles --D 0.5 --B 0.12
     """
     from skylattice.errors import StoreError
     from skylattice.latent.generate import save_generated
+    from skylattice.latent.recipe import Recipe
     from skylattice.study.faults import sound_ensemble
 
     if output.exists():
@@ -126,6 +137,20 @@ def generate(
     options: dict[str, Any] = {"method": method, "D": D, "B": B, "novelty": novelty, "relax": relax, "seed": seed}
     with computing_on(threads, scheduler):
         ds, faults = sound_ensemble(store)
-        save_generated(ds.sky.generate(model, n, **options), output)
+        if method == "particles":
+            lattices = _from_particles(store, ds, n, Recipe(defects="data" if defects is None else defects, **options))
+        else:
+            lattices = ds.sky.generate(model, n, **options)
+        save_generated(lattices, output)
     console.print(f"{n} lattices in [bold]{output}[/bold]: skylattice.open_ensemble({str(output)!r})")
     list_faults(faults, n_done=n)
+
+
+def _from_particles(store: Path, ds: xr.Dataset, n: int, recipe: Recipe) -> xr.Dataset:
+    """Lattices of settled particles; the calibration on the ensemble is kept beside it."""
+    from skylattice.latent.particles import draw_like
+    from skylattice.study.generation import packing_of
+
+    temperature = {"T": float(ds["T"])} if ds["T"].notnull() else {}
+    size = (ds.sizes["y"], ds.sizes["x"])
+    return draw_like(packing_of(store), n, recipe, size=size, hamiltonian=ds.sky.hamiltonian, **temperature)

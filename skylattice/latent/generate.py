@@ -112,6 +112,8 @@ def generate(
         For fewer lattices than one.
     """
     check_number(n)
+    if recipe.method == "particles":
+        raise ModelError("method 'particles' asks no model: use skylattice.generate, or ds.sky.generate.")
     network = _network(model)
     if recipe.method == "conditional" and not network.spec.condition:
         raise ModelError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -16,16 +17,21 @@ from skylattice.defects.classify import defects
 from skylattice.defects.detect import ample_capacity
 from skylattice.defects.of_spins import of_spins
 from skylattice.io.results import cache_key, cached
+from skylattice.io.store import open_ensemble
+from skylattice.latent.calibration import calibrate
 from skylattice.latent.correlations import Estimate
 from skylattice.latent.generate import generate
+from skylattice.latent.packing import Packing
+from skylattice.latent.particles import draw_like
 from skylattice.latent.pca import torus_average
 from skylattice.latent.recipe import Generation, Recipe
 from skylattice.latent.relax import quench, quench_schedule
 from skylattice.observables.scalars import observables
-from skylattice.schema import SPIN_DIMS
+from skylattice.schema import GRID_DIMS, SPIN_DIMS
 from skylattice.simulation.engine import random_lattice
 from skylattice.simulation.schedule import Schedule
 from skylattice.study.evaluation import Ensemble, Record
+from skylattice.study.faults import sound_ensemble
 from skylattice.study.lattice import mesh_of_lattice
 from skylattice.study.quality import Reference, measure
 
@@ -41,6 +47,8 @@ NOVELTIES = (0.5, 1.0)
 _REFERENCE, _TIMED = 1200, 4
 #: Raised when what is kept no longer means the same.
 _VERSION = 2
+#: The same for packings.
+_PACKING_VERSION = 1
 
 
 def thesis_experiment(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int = 0) -> pd.DataFrame:
@@ -74,6 +82,18 @@ def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int
 
     key = cache_key(_VERSION, _identity(ensemble, record), n, seed)
     return _to_frame(cached(ensemble.store, f"generation/{record.name}-quality-{n}", key, compute))
+
+
+def packing_of(store: str | os.PathLike[str]) -> Packing:
+    """The packing of a store's skyrmion lattices, from the results beside it or calibrated and kept there."""
+    ds = open_ensemble(store)
+    lattice_ids = ds["lattice_id"] if "lattice_id" in ds else ds["status"]
+
+    def compute() -> xr.Dataset:
+        return xr.Dataset(attrs={"packing": calibrate(sound_ensemble(store)[0]).to_json()})
+
+    key = cache_key(_PACKING_VERSION, lattice_ids.values.tolist(), *(ds[dim].values.tolist() for dim in GRID_DIMS))
+    return Packing.from_json(cached(store, "generation/packing", key, compute).attrs["packing"])
 
 
 def _identity(ensemble: Ensemble, record: Record) -> tuple[Any, ...]:
@@ -140,6 +160,7 @@ def _rows(ensemble: Ensemble, record: Record, model: VAE, n: int, seed: int) -> 
         drawn = _generate(ensemble, record, model, n, recipe)
         seconds = (time.perf_counter() - start) / n
         yield _label(recipe), reference.row(measure(drawn), seconds=seconds)
+    yield "particles", _particles(ensemble, reference, n, seed)
     yield "random spins, relaxed", _quench_alone(ensemble, reference, n, seed)
 
 
@@ -158,6 +179,16 @@ def _simulation_seconds(ensemble: Ensemble, seed: int) -> float:
     start = time.perf_counter()
     _random(ensemble, _TIMED, schedule, seed)
     return (time.perf_counter() - start) / _TIMED
+
+
+def _particles(ensemble: Ensemble, reference: Reference, n: int, seed: int) -> dict[str, Any]:
+    """Packings of particles, calibrated on the ensemble: no network is asked."""
+    packing, recipe = packing_of(ensemble.store), Recipe("particles", seed=seed)
+    options = {"size": ensemble.size, "T": float(ensemble.ds["T"]), "hamiltonian": lattices(ensemble.ds).hamiltonian}
+    draw_like(packing, 1, recipe, **options)  # compile
+    start = time.perf_counter()
+    drawn = draw_like(packing, n, recipe, **options)
+    return reference.row(measure(drawn), seconds=(time.perf_counter() - start) / n)
 
 
 def _quench_alone(ensemble: Ensemble, reference: Reference, n: int, seed: int) -> dict[str, Any]:
