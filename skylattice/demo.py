@@ -171,5 +171,5 @@ def _next_steps(store: Path) -> str:
         "# an ensemble of your own\n"
         "skylattice simulate mine.zarr --D 0.35:0.6:0.05 --B-limits 0.3 0.65 --B-step 0.02 --only-phase skyrmion\n"
         "# your UppASD runs\n"
-        "skylattice import uppasd RUNS runs.zarr && skylattice analyse runs.zarr"
+        "skylattice import RUNS runs.zarr && skylattice analyse runs.zarr"
     )

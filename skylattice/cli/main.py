@@ -13,7 +13,8 @@ from rich.table import Table
 from skylattice.cli import report as report_commands
 from skylattice.cli import train as train_commands
 from skylattice.cli.dashboard import catalog_app, dashboard
-from skylattice.cli.terminal import PARTLY_DONE, Scheduler, Threads, computing_on, console, list_faults, stderr
+from skylattice.cli.terminal import Scheduler, Threads, computing_on, console, list_faults, stderr
+from skylattice.cli.transfer import import_lattices
 from skylattice.errors import SkylatticeError
 
 app = typer.Typer(
@@ -29,8 +30,7 @@ app = typer.Typer(
         "Start with [bold]skylattice demo[/bold]: a small ensemble, a real UppASD run, a page of pictures and numbers."
     ),
 )
-import_app = typer.Typer(no_args_is_help=True, help="Import runs of other programs into an ensemble store.")
-app.add_typer(import_app, name="import")
+app.command("import")(import_lattices)
 app.command()(train_commands.train)
 app.command()(train_commands.models)
 app.command()(report_commands.report)
@@ -137,62 +137,20 @@ def simulate(
             only_phase=only_phase,
             keep_bits=keep_bits,
         )
-    _show_info(store)
+    show_info(store)
     ds = open_ensemble(store)
     finished = ds["status"].isin([STATUS["done"], STATUS["skipped"]])
     list_faults(failed_lattices(ds), n_done=int(finished.sum()))
 
 
-@import_app.command("uppasd")
-def import_uppasd(
-    paths: Annotated[list[Path], typer.Argument(help="Run folders or restart files, then the store (last).")],
-    dmi_sign: Annotated[
-        str | None,
-        typer.Option(
-            help="Sign of UppASD's DMI term, - or +; default: from the run's revision, else - (since May 2023).",
-            show_default=False,
-        ),
-    ] = None,
-    keep_bits: Annotated[
-        int | None, typer.Option(min=1, max=23, help="Round the spins of a new store to so many mantissa bits.")
-    ] = None,
-    threads: Threads = None,
-    scheduler: Scheduler = None,
-) -> None:
-    """Import UppASD runs: skylattice import uppasd RUN... STORE.
-
-    Folders are searched for runs. D, B and T are read from inpsd.dat, jfile and dmfile; runs at the same (D, B) become
-    realizations. A run that cannot be read is reported and left out.
-    """
-    from skylattice.io.importing import import_datasets
-    from skylattice.io.uppasd import find_runs, read_run
-
-    if len(paths) < 2:
-        raise typer.BadParameter("expected at least one run and the store: skylattice import uppasd RUN... STORE")
-    *sources, store = paths
-    datasets, refused = [], 0
-    options = {} if dmi_sign is None else {"dmi_sign": dmi_sign}
-    for run in find_runs(sources):
-        try:
-            datasets.append(read_run(run, **options))
-        except SkylatticeError as error:
-            refused += 1
-            console.print(f"[yellow]left out[/yellow] {error}", highlight=False, soft_wrap=True)
-    with computing_on(threads, scheduler):
-        import_datasets(datasets, store, keep_bits=keep_bits)
-    console.print(f"{len(datasets)} runs imported, {refused} left out.")
-    _show_info(store)
-    if refused:
-        raise typer.Exit(PARTLY_DONE)
-
-
 @app.command()
 def info(store: Annotated[Path, typer.Argument(help="An ensemble store.")]) -> None:
     """What a store holds, without reading spins."""
-    _show_info(store)
+    show_info(store)
 
 
-def _show_info(store: Path) -> None:
+def show_info(store: Path) -> None:
+    """Print what a store holds."""
     from skylattice.io.store import info
 
     facts = info(store)

@@ -13,10 +13,11 @@ import numpy as np
 import xarray as xr
 
 from skylattice.errors import SkylatticeError, StoreError
+from skylattice.io.fingerprints import only_new
 from skylattice.io.guard import local_path
 from skylattice.io.layout import Layout, check_alike, layout_of
 from skylattice.io.store import open_ensemble
-from skylattice.io.writing import ensure_store, write_point
+from skylattice.io.writing import check_layout, ensure_store, write_point
 from skylattice.schema import GRID_DIGITS, STATUS, check_coordinate
 from skylattice.stacking import stack
 
@@ -32,6 +33,8 @@ def import_datasets(
     progress: bool = True,
 ) -> xr.Dataset:
     """Add every lattice of some datasets to a store, as new realizations of their (D, B) points.
+
+    A lattice that is there already at its point, by the fingerprint of its spins, is not added again.
 
     Parameters
     ----------
@@ -71,7 +74,13 @@ def import_datasets(
     if not datasets:
         raise StoreError(f"{store}: expected lattices to import, found none.")
     layouts = [_rounded(layout_of(ds, keep_bits)) for ds in datasets]
-    flat = [stack(ds) for ds in datasets]
+    for layout in layouts[1:]:
+        check_alike(store, layouts[0], layout, owner="the first has")
+    flat = only_new([stack(ds) for ds in datasets], store, keep_bits)
+    if not flat and store.exists():
+        check_layout(store, layouts[0])
+        return open_ensemble(store)
+    flat = flat or [stack(ds) for ds in datasets]  # holes alone: room for what is missing
     by_point: dict[Point, list[tuple[xr.Dataset, list[int]]]] = defaultdict(list)
     for ds in flat:
         for point, samples in _samples_by_point(ds).items():
@@ -107,8 +116,6 @@ def _make_room(
     store: Path, by_point: dict[Point, Any], layouts: list[Layout], attrs: dict[str, Any]
 ) -> dict[Point, int]:
     """Create or extend the store; return the first free realization of each point."""
-    for layout in layouts[1:]:
-        check_alike(store, layouts[0], layout, owner="the first has")
     first = _first_free(store, by_point) if store.exists() else dict.fromkeys(by_point, 0)
     count = {point: sum(len(samples) for _, samples in parts) for point, parts in by_point.items()}
     D, B = (sorted({point[axis] for point in by_point}) for axis in (0, 1))

@@ -37,7 +37,7 @@ def store(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("command", ["", "simulate", "import", "import uppasd", "info", "analyse", "doctor", "demo"])
+@pytest.mark.parametrize("command", ["", "simulate", "import", "info", "analyse", "doctor", "demo"])
 def test_help__teaches(command):
     result = CliRunner().invoke(cli.app, [*command.split(), "--help"])
     assert result.exit_code == 0
@@ -58,20 +58,20 @@ def test_import__of_a_run_beside_a_broken_one_keeps_the_good_one(tmp_path):
     broken.mkdir()
     (broken / "inpsd.dat").write_text("simid x\nncell 4 4 1\n")
     (broken / "restart.x.out").write_text("")
-    code, output = skylattice("import", "uppasd", RUN, broken, tmp_path / "runs.zarr")
+    code, output = skylattice("import", RUN, broken, tmp_path / "runs.zarr")
     assert code == 3
     assert "left out" in output
     assert "restart.x.out" in output
-    assert "1 runs imported, 1 left out" in output
+    assert "1 lattices imported, 0 there already, 1 sources left out" in output
     ds = open_ensemble(tmp_path / "runs.zarr")
     assert (float(ds["D"].item()), float(ds["B"].item()), float(ds["T"])) == (0.5, 0.125, 0.006)
     assert ds.sky.topological_charge().compute().item() == pytest.approx(-20)
 
 
 def test_import__without_a_store_says_how():
-    code, output = skylattice("import", "uppasd", RUN)
+    code, output = skylattice("import", RUN)
     assert code == 2
-    assert "RUN... STORE" in output
+    assert "SOURCE... STORE" in output
 
 
 def test_analyse__writes_results_and_a_table(store):

@@ -18,7 +18,7 @@ LABEL_LIMIT = 64 << 20
 #: Most arrays in a container.
 MOST_ARRAYS = 65_536
 #: Lazy arrays are cut along their leading axes into chunks of about so many bytes.
-_CHUNK = 32 << 20
+_CHUNK = 4 << 20
 
 
 class Source(Protocol):
