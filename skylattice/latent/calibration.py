@@ -21,6 +21,10 @@ from skylattice.stacking import per_lattice, stack
 
 #: Points at which the defects of generated lattices are compared with the ensemble's.
 _CORRECTED = 8
+#: Largest change of the number of skyrmions by thermalising, as a share.
+_LASTING = 0.1
+#: Largest factor by which packings may have more or fewer defects than wanted before they are corrected for it.
+_FACTOR = 2.0
 #: Steps for which packings settle to see how disordered they stay, numbers of particles, and particles for each pair.
 _STEPS = (1, 8, 16, 24, 32, 48, 64, 96, 128, 192, 384, 768)
 _NUMBERS = (30, 60, 120, 240, 480)
@@ -112,7 +116,15 @@ def corrected(packing: Packing, size: tuple[int, int], *, lattices_each: int = 4
     made = new_lattices(packing, D, B, steps, size=size, T=TEMPERATURE, seed=1)
     found = of_spins(defects, made["spin"], made["B"], max_skyrmions=ample_capacity(size)).compute()
     expected = float((wanted[chosen] * found["n_skyrmions"].values).sum())
-    return replace(packing, correction=packing.correction * float(found["n_defects"].sum()) / expected)
+    factor = float(found["n_defects"].sum()) / expected
+    lasting = float(found["n_skyrmions"].sum()) / packing.mean_number(D, B, size[0] * size[1]).sum()
+    if not (abs(lasting - 1) < _LASTING and 1 / _FACTOR < factor < _FACTOR):
+        raise ModelError(
+            "method 'particles': expected packings like the ensemble's lattices, found "
+            f"{lasting:.2f} times their skyrmions and {factor:.2f} times the defects. Either these lattices are not what "
+            "their Hamiltonian, D and B make, or they are too small for packings to be like them."
+        )
+    return replace(packing, correction=packing.correction * factor)
 
 
 def measure_settling(packing: Packing, *, seed: int = 0) -> Settling:

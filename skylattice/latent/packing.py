@@ -213,9 +213,11 @@ def pack(n: int, steps: int, size: tuple[int, int], rng: np.random.Generator) ->
 
 
 def density_features(D: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """What the coefficients of :attr:`Packing.density` multiply, shape (n, 7)."""
     log_D = np.log(D)
     return np.stack([np.ones_like(b), log_D, log_D**2, b, b**2, b**3, b * log_D], axis=-1)
 
 
 def disorder_features(D: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """What the coefficients of :attr:`Packing.disorder` multiply, shape (n, 5)."""
     return np.stack([np.ones_like(b), np.log(D), b, b**2, b**3], axis=-1)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from skylattice.errors import SkylatticeError
+from skylattice.latent.packing import Packing
 from skylattice.latent.pca import PCA
 from skylattice.latent.recipe import Recipe
 from skylattice.study import anomaly, generation, shown, tables
@@ -284,4 +285,14 @@ def _examples(study: Study, networks: _Networks) -> list[Examples]:
 
 def _quality(study: Study, networks: _Networks) -> pd.DataFrame:
     record = study.best
-    return generation.quality(study.ensemble, record, networks[record.name], study.n_quality, seed=study.seed)
+    packing = _attempt(study, "Lattices of settled particles", lambda: _packing(study))
+    return generation.quality(
+        study.ensemble, record, networks[record.name], study.n_quality, packing=packing, seed=study.seed
+    )
+
+
+def _packing(study: Study) -> Packing:
+    """That of the ensemble, if it makes a lattice."""
+    packing = generation.packing_of(study.ensemble.store)
+    generation.settle(study.ensemble, packing, 1)
+    return packing

@@ -69,8 +69,12 @@ def thesis_experiment(ensemble: Ensemble, record: Record, model: VAE, n: int, *,
     return frame.assign(z0=scores[:, 0], z1=scores[:, 1], averaged_z0=averaged[:, 0])
 
 
-def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int = 0) -> pd.DataFrame:
+def quality(
+    ensemble: Ensemble, record: Record, model: VAE, n: int, *, packing: Packing | None = None, seed: int = 0
+) -> pd.DataFrame:
     """The quality table: one row for the data, one per method with and without a quench, one for a quench alone.
+
+    With a ``packing``, from :func:`packing_of`, one for lattices of settled particles.
 
     Columns are those of :meth:`skylattice.study.quality.Reference.row`. Times are wall times per lattice under Dask's
     configuration of the moment, networks loaded and the prior fitted; the data's is that of their simulation from
@@ -78,9 +82,9 @@ def quality(ensemble: Ensemble, record: Record, model: VAE, n: int, *, seed: int
     """
 
     def compute() -> xr.Dataset:
-        return _to_dataset(dict(_rows(ensemble, record, model, n, seed)))
+        return _to_dataset(dict(_rows(ensemble, record, model, n, seed, packing)))
 
-    key = cache_key(_VERSION, _identity(ensemble, record), n, seed)
+    key = cache_key(_VERSION, _identity(ensemble, record), n, seed, packing)
     return _to_frame(cached(ensemble.store, f"generation/{record.name}-quality-{n}", key, compute))
 
 
@@ -147,7 +151,9 @@ def _generate(ensemble: Ensemble, record: Record, model: VAE, n: int, recipe: Re
     return generate(record.latent_set, model, n, recipe, T=T, hamiltonian=of.hamiltonian)
 
 
-def _rows(ensemble: Ensemble, record: Record, model: VAE, n: int, seed: int) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(
+    ensemble: Ensemble, record: Record, model: VAE, n: int, seed: int, packing: Packing | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
     chosen = np.random.default_rng(seed).permutation(len(ensemble))[:_REFERENCE]
     reference = Reference(measure(ensemble.ds.isel(sample=np.sort(chosen)).compute()), seed=seed)
     yield "data", reference.data_row(seconds=_simulation_seconds(ensemble, seed), n=n)
@@ -160,7 +166,8 @@ def _rows(ensemble: Ensemble, record: Record, model: VAE, n: int, seed: int) -> 
         drawn = _generate(ensemble, record, model, n, recipe)
         seconds = (time.perf_counter() - start) / n
         yield _label(recipe), reference.row(measure(drawn), seconds=seconds)
-    yield "particles", _particles(ensemble, reference, n, seed)
+    if packing is not None:
+        yield "particles", _particles(ensemble, reference, packing, n, seed)
     yield "random spins, relaxed", _quench_alone(ensemble, reference, n, seed)
 
 
@@ -181,14 +188,18 @@ def _simulation_seconds(ensemble: Ensemble, seed: int) -> float:
     return (time.perf_counter() - start) / _TIMED
 
 
-def _particles(ensemble: Ensemble, reference: Reference, n: int, seed: int) -> dict[str, Any]:
-    """Packings of particles, calibrated on the ensemble: no network is asked."""
-    packing, recipe = packing_of(ensemble.store), Recipe("particles", seed=seed)
-    options = {"size": ensemble.size, "T": float(ensemble.ds["T"]), "hamiltonian": lattices(ensemble.ds).hamiltonian}
-    draw_like(packing, 1, recipe, **options)  # compile
+def _particles(ensemble: Ensemble, reference: Reference, packing: Packing, n: int, seed: int) -> dict[str, Any]:
+    settle(ensemble, packing, 1, seed)  # compile
     start = time.perf_counter()
-    drawn = draw_like(packing, n, recipe, **options)
+    drawn = settle(ensemble, packing, n, seed)
     return reference.row(measure(drawn), seconds=(time.perf_counter() - start) / n)
+
+
+def settle(ensemble: Ensemble, packing: Packing, n: int, seed: int = 0) -> xr.Dataset:
+    """Lattices of settled particles like those of the ensemble: no network is asked."""
+    options = {"T": float(ensemble.ds["T"])} if np.isfinite(ensemble.ds["T"]) else {}
+    hamiltonian = lattices(ensemble.ds).hamiltonian
+    return draw_like(packing, n, Recipe("particles", seed=seed), size=ensemble.size, hamiltonian=hamiltonian, **options)
 
 
 def _quench_alone(ensemble: Ensemble, reference: Reference, n: int, seed: int) -> dict[str, Any]:
