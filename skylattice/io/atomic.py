@@ -17,10 +17,11 @@ _EXCHANGE, _AT_FDCWD = 2, -100
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, *, beside: Path | None = None) -> Iterator[Path]:
     """A folder to fill, which takes the place of ``target`` when the block ends, or vanishes if it fails.
 
-    It lies beside the target under a name that starts with a dot. Whoever reads the target sees what was there before
+    It lies beside the target, or ``beside`` another folder of the same disk where readers would find it there, under a
+    name that starts with a dot. Whoever reads the target sees what was there before
     or what is there after. A process that dies leaves at most the hidden folder, which the next one here removes.
 
     Examples
@@ -35,9 +36,10 @@ def new_folder(target: Path) -> Iterator[Path]:
     '1'
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in target.parent.glob(f".{target.name}.new-*"):
+    near = beside or target
+    for abandoned in near.parent.glob(f".{near.name}.new-*"):
         shutil.rmtree(abandoned, ignore_errors=True)
-    folder = target.with_name(f".{target.name}.new-{uuid.uuid4().hex[:12]}")
+    folder = near.with_name(f".{near.name}.new-{uuid.uuid4().hex[:12]}")
     folder.mkdir()
     try:
         yield folder
@@ -50,7 +52,7 @@ def _put_in_place(folder: Path, target: Path) -> None:
     if not target.exists():
         os.rename(folder, target)
     elif not _exchanged(folder, target):  # a system without exchange: for a moment there is neither
-        aside = target.with_name(f".{target.name}.new-{uuid.uuid4().hex[:12]}")
+        aside = folder.with_name(f"{folder.name}-old")
         os.rename(target, aside)
         os.rename(folder, target)
         shutil.rmtree(aside, ignore_errors=True)

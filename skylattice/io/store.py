@@ -20,6 +20,7 @@ no promise that one exists. It is read, and written to after ``skylattice upgrad
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 #: Attribute of the group: the arrays that it was made with.
 ARRAYS = "arrays"
+
+#: How often a store is opened anew that seems damaged, and after how many seconds.
+_TRIES, _PAUSE = 3, 0.05
 
 
 def read_status(path: str | os.PathLike[str]) -> xr.DataArray:
@@ -79,12 +83,18 @@ def open_ensemble(
     where = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if isinstance(where, str) and "://" not in where:
         where = os.path.abspath(where)  # lazy spins travel to workers that run in another folder
-    try:
-        group = open_group(where, **(storage_options or {}))
-        check_version(group.attrs, path)
-        ds = read_group(group)
-    except FileNotFoundError:
-        raise no_store(path) from None
+    for attempt in range(_TRIES):
+        try:
+            group = open_group(where, **(storage_options or {}))
+            check_version(group.attrs, path)
+            ds = read_group(group)
+            break
+        except FileNotFoundError:
+            raise no_store(path) from None
+        except (StoreError, ValueError):  # an axis that grows between two reads looks like damage, for once
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(_PAUSE)
     promised = {"spin", "status", "T", *GRID_DIMS, *ds.attrs.pop(ARRAYS, ())}
     if missing := sorted(promised - set(ds.variables)):
         raise StoreError(

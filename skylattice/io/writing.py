@@ -171,7 +171,7 @@ def _grow(path: Path, group: Any, name: str, values: np.ndarray) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.grow-") as folder:
         create_dense(zarr.open_group(folder, mode="w", zarr_format=3), name, (name,), values)
         seal_folder(Path(folder))
-        with new_folder(path / name) as coordinate:
+        with new_folder(path / name, beside=path) as coordinate:  # within the store it would be one more array
             shutil.copytree(Path(folder) / name, coordinate, dirs_exist_ok=True)
 
 

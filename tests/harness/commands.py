@@ -29,7 +29,7 @@ from skylattice.study import analysis
 from skylattice.study.analysis import analyse_store, write_table
 from skylattice.study.chapter import run_study
 from skylattice.study.evaluation import encode_store
-from skylattice.vae import artifact, infer
+from skylattice.vae import artifact, blocks
 
 SIZE = (40, 40)
 MODEL = "periodic"
@@ -47,8 +47,6 @@ class Command:
         Make what it starts from, and run it.
     is_once
         It refuses to run again once its result is there.
-    adds_again
-        Run again, it adds what it finds there once more, as further realizations.
     sample
         In how many crash points it dies in the long run; None is all.
     """
@@ -56,7 +54,6 @@ class Command:
     prepare: Callable[[Path], Any]
     run: Callable[[Path], Any]
     is_once: bool = False
-    adds_again: bool = False
     sample: int | None = None
 
 
@@ -136,7 +133,7 @@ def report(folder: Path) -> None:
 COMMANDS = {
     "simulate": Command(nothing, simulate),
     "extend": Command(simulate, extend, sample=160),
-    "import": Command(nothing, import_lattices, adds_again=True, sample=100),
+    "import": Command(nothing, import_lattices, sample=100),
     "analyse": Command(plant, analyse, sample=60),
     "re-analyse": Command(plant_and_analyse, analyse, sample=60),
     "generate": Command(plant, generate, is_once=True, sample=80),
@@ -151,15 +148,12 @@ class Network:
     def __init__(self, spec: Any) -> None:
         self.spec, self.metadata = spec, {}
 
-    def encode(self, spin: np.ndarray, parameters: Any) -> np.ndarray:
+    def encode(self, spin: np.ndarray, parameters: Any, refine: Any = None) -> np.ndarray:
         n, latents = len(spin), self.spec.latents(spin.shape[1:3])
         flat = spin.reshape(n, -1)[:, : 3 * latents].astype(np.float32)
         return np.stack([flat[:, :latents], flat[:, latents : 2 * latents] - 3], axis=1)
 
-    def reconstruct(self, spin: np.ndarray, parameters: Any) -> np.ndarray:
-        return _unit(spin + 0.1 * np.roll(spin, 1, axis=1))
-
-    def decode(self, z: np.ndarray, parameters: Any, *, size: tuple[int, int]) -> np.ndarray:
+    def decode(self, z: np.ndarray, parameters: Any, size: tuple[int, int]) -> np.ndarray:
         planted = np.stack([lattice(int(abs(vector.sum()) * 10) % 50) for vector in z])
         return _unit(planted + 1e-3 * np.abs(z[:, :1, None, None]))
 
@@ -167,7 +161,7 @@ class Network:
 class Generator(Network):
     """The same as a model, which returns μ and log σ² apart."""
 
-    def encode(self, spin: np.ndarray, parameters: Any) -> Any:  # type: ignore[override]
+    def encode(self, spin: np.ndarray, parameters: Any, refine: Any = None) -> Any:  # type: ignore[override]
         both = super().encode(spin, parameters)
         return both[:, 0], both[:, 1]
 
@@ -182,8 +176,8 @@ def warm_up(folder: Path) -> None:
     Everything is run once in a child, which tells what it has imported.
     """
     dask.config.set(scheduler="synchronous")
-    spec = infer.refer(MODEL).spec
-    infer._runner = lambda reference: Network(spec)
+    spec = blocks.refer(MODEL).spec
+    blocks._runner = lambda reference: Network(spec)
     artifact.load = lambda *arguments: Generator(spec)
     for name in value_of(forked(_run_all, folder)):
         with suppress(Exception):  # parts of packages that cannot be imported by their names

@@ -78,7 +78,4 @@ def _survived(command: Command, folder: Path, before: State, after: State) -> li
     except SkylatticeError as error:
         if not (command.is_once and "exists already" in str(error)):
             return [*problems, f"run again: {error}"]
-    found = look(folder)
-    if command.adds_again:
-        found = {key: digest for key, digest in found.items() if key in after or digest not in after.values()}
-    return problems + [f"run again, {text}" for text in differences(found, after, complete=True)]
+    return problems + [f"run again, {text}" for text in differences(look(folder), after, complete=True)]

@@ -91,8 +91,8 @@ class RaceTrial:
             writers = [start(_write, action, folder, pause) for action, pause in _paused(self.race, delay)]
             problems = [text for writer in writers for text in _refused(finish(writer))]
             (folder / ".over").touch()
-            problems += value_of(finish(reader))
-            problems += value_of(forked(_settle, self.race, folder, self.after))
+            for answer in (finish(reader), forked(_settle, self.race, folder, self.after)):
+                problems += answer.get("value", [answer.get("error", "")])
             return "; ".join(problems[:3])
         finally:
             shutil.rmtree(folder)

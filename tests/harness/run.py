@@ -38,7 +38,6 @@ def outcomes(known: set[str], options: argparse.Namespace) -> Iterator[dict[str,
                     yield {
                         "what": f"crash: {name}",
                         "trial": f"{name} {k}",
-                        "of": len(trial.operations),
                         "where": where,
                         "problem": trial.die_at(k),
                     }
