@@ -160,6 +160,8 @@ def _by_qhull(points: np.ndarray, size: tuple[int, int], boundary: Boundary) -> 
     n = len(points)
     height, width = map(float, size)
     margin = _rim(n, width, height)
+    if boundary.y != boundary.x:  # an edge of the hull may be as long as the period
+        margin = max(margin, 2.0 * (width if boundary.x else height))
     while True:
         rim = margin * boundary.x, margin * boundary.y
         coordinates, source = with_ghosts(points, width, height, *rim)
