@@ -2,7 +2,7 @@
 
 Run in the repository's root: ``python benchmarks/refinement.py [MODEL ...]`` (default: the shipped ones). It simulates
 thirty (D, B) points with each of four schedules, takes the UppASD lattice of the package beside them, goes on where it
-was stopped, and writes ``benchmarks/results/refinement.json``.
+was stopped, writes ``benchmarks/results/refinement.json``, and adds the rows to the cards of the models.
 """
 
 import json
@@ -16,7 +16,7 @@ import xarray as xr
 import skylattice
 from skylattice.schema import STATUS
 from skylattice.simulation.schedule import Schedule
-from skylattice.vae import infer, shipped
+from skylattice.vae import artifact, infer, shipped
 from skylattice.vae.refinement import nats
 
 RESULTS = Path(__file__).parent / "results" / "refinement.json"
@@ -60,7 +60,7 @@ def measured(ds, model, refine):
     mse = ((output.spin - ds.spin).astype("f8") ** 2).mean(("y", "x", "component"))
     counts, found = (lattices.sky.defects()["n_skyrmions"] for lattices in (ds, output))
     return {
-        "lattices": ds.sizes["sample"],
+        "n": ds.sizes["sample"],
         "n_defects": float(ds.sky.defects()["n_defects"].mean()),
         "mse": float(mse.mean()),
         "mse_median": float(mse.median()),
@@ -68,7 +68,7 @@ def measured(ds, model, refine):
         "elbo": float(encoded.elbo.mean()) if "elbo" in encoded else None,
         "miscounted": float(abs(counts - found).mean()),
         "cpu_seconds_per_lattice": seconds,
-        "refine": encoded.attrs["model_refine"],
+        "model_refine": encoded.attrs["model_refine"],
         "model_fingerprint": encoded.attrs["model_fingerprint"],
     }
 
@@ -80,14 +80,16 @@ def main(models):
     for model in models:
         name, fingerprint = Path(model).name, infer.refer(model).fingerprint
         if rows.get(name, {}).get("fingerprint") != fingerprint:
-            rows[name] = {"fingerprint": fingerprint, "rows": {}}
+            rows[name] = {"fingerprint": fingerprint, "rows": []}
+        known = {(row["kind"], row["refine"]) for row in rows[name]["rows"]}
         for kind, ds in sets.items():
             for refine in REFINES:
-                key = f"{kind}, {refine}"
-                if key not in rows[name]["rows"]:
-                    rows[name]["rows"][key] = measured(ds, model, refine)
-                    print(name, key, rows[name]["rows"][key], flush=True)
+                if (kind, refine) not in known:
+                    row = {"kind": kind, "refine": refine, **measured(ds, model, refine)}
+                    print(name, row, flush=True)
+                    rows[name]["rows"].append(row)
                     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+        artifact.annotate(model, evaluation=rows[name]["rows"])
 
 
 if __name__ == "__main__":

@@ -104,6 +104,21 @@ def learning_table() -> str:
     return "\n".join(rows)
 
 
+def refinement_table() -> str:
+    """Markdown: errors of models on fresh lattices by their annealing, with codes refined or not."""
+    models = json.loads(RESULTS.with_name("refinement.json").read_text())
+    rows = ["| model | lattices, defects each | plain | `fast` | `best` | miscounted skyrmions, plain and `best` |"]
+    rows.append("|---|---|---|---|---|---|")
+    for name, measured in models.items():
+        of = {(row["kind"], row["refine"]): row for row in measured["rows"]}
+        for kind in dict.fromkeys(kind for kind, _ in of):
+            plain, fast, best = (of[kind, refine] for refine in (None, "fast", "best"))
+            errors = " | ".join(f"{row['mse']:.4f}" for row in (plain, fast, best))
+            lattices = f"{plain['n']} of {kind}, {plain['n_defects']:.0f}"
+            rows.append(f"| `{name}` | {lattices} | {errors} | {plain['miscounted']:.2f}, {best['miscounted']:.2f} |")
+    return "\n".join(rows)
+
+
 def generation_table() -> str:
     """Markdown: how lattices of each method compare with simulated ones."""
     import pandas as pd
@@ -130,6 +145,7 @@ TABLES = {
     "benchmarks": benchmarks_table,
     "models": models_table,
     "learning": learning_table,
+    "refinement": refinement_table,
     "generation": generation_table,
 }
 
