@@ -121,8 +121,8 @@ def corrected(packing: Packing, size: tuple[int, int], *, lattices_each: int = 4
     if not (abs(lasting - 1) < _LASTING and 1 / _FACTOR < factor < _FACTOR):
         raise ModelError(
             "method 'particles': expected packings like the ensemble's lattices, found "
-            f"{lasting:.2f} times their skyrmions and {factor:.2f} times the defects. Either these lattices are not what "
-            "their Hamiltonian, D and B make, or they are too small for packings to be like them."
+            f"{lasting:.2f} times their skyrmions and {factor:.2f} times the defects. Either these lattices are not "
+            "what their Hamiltonian, D and B make, or they are too small for packings to be like them."
         )
     return replace(packing, correction=packing.correction * factor)
 
