@@ -140,6 +140,24 @@ def generation_table() -> str:
     return "\n".join(rows)
 
 
+def particles_table() -> str:
+    """Markdown: lattices of settled particles against simulated ones, by point."""
+    rows = [
+        "| D, b | defects, simulated and new | p: defects, energies, ψ6, N | told apart | nearest, of the data's | ms, of |",
+        "|---|---|---|---|---|---|",
+    ]
+    for point in json.loads(RESULTS.with_name("particles.json").read_text()):
+        defects = " and ".join("{:.1f} ± {:.1f}".format(*point["n_defects"][kind]) for kind in ("data", "new"))
+        names = ("n_defects", "energy", "hexatic_order", "n_skyrmions")
+        p = ", ".join(f"{point[name]['p_holm']:.2f}" for name in names)
+        accuracy, low, high = point["accuracy"]
+        nearest = point["nearest"]["new to data"] / point["nearest"]["data to data"]
+        times = f"{point['ms_per_lattice']:.0f}, {point['ms_simulation']:.0f}"
+        told = f"{accuracy:.2f} [{low:.2f}, {high:.2f}]"
+        rows.append(f"| {point['D']:g}, {point['b']:g} | {defects} | {p} | {told} | {nearest:.2f} | {times} |")
+    return "\n".join(rows)
+
+
 #: What stands between the README's markers.
 TABLES = {
     "benchmarks": benchmarks_table,
@@ -147,6 +165,7 @@ TABLES = {
     "learning": learning_table,
     "refinement": refinement_table,
     "generation": generation_table,
+    "particles": particles_table,
 }
 
 
