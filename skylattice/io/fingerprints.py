@@ -55,19 +55,19 @@ def keys_of(ds: xr.Dataset, ids: np.ndarray) -> list[Key]:
 
 
 def known_keys(store: str | os.PathLike[str]) -> set[Key]:
-    """Those of all lattices of a store; empty if there is none. Stores of 0.1 have no fingerprints: they are read."""
-    if not Path(store).exists():
+    """Those of all lattices of a store; empty if there is none, or it is to be upgraded before it is written to."""
+    ds = open_ensemble(store) if Path(store).exists() else xr.Dataset()
+    if "lattice_id" not in ds:
         return set()
-    ds = open_ensemble(store)
-    status = ds["status"].values
-    known: set[Key] = set()
-    ids = ds["lattice_id"].values if "lattice_id" in ds else None
-    for i, j in np.argwhere((status == STATUS["done"]).any(axis=2)):
-        done = np.flatnonzero(status[i, j] == STATUS["done"])
-        at_point = lattice_ids(ds["spin"][i, j, done].values) if ids is None else ids[i, j, done]
-        D, B = (round(float(ds[name][k]), GRID_DIGITS) for name, k in (("D", i), ("B", j)))
-        known |= {(D, B, int(value)) for value in at_point}
-    return known
+    done = ds["status"].values == STATUS["done"]
+    grid = np.broadcast_arrays(
+        *(
+            ds[name].values.round(GRID_DIGITS)[axis]
+            for name, axis in (("D", np.s_[:, None, None]), ("B", np.s_[:, None]))
+        )
+    )
+    D, B = (np.broadcast_to(values, done.shape)[done].tolist() for values in grid)
+    return set(zip(D, B, ds["lattice_id"].values[done].tolist(), strict=True))
 
 
 def keep_bits_of(store: str | os.PathLike[str], otherwise: int | None) -> int | None:

@@ -1,7 +1,5 @@
 """Importing files of any format: what goes where, what is left out and why, and nothing twice."""
 
-import json
-
 import numpy as np
 import pytest
 from ovf_files import ovf_file
@@ -88,18 +86,6 @@ def test_import_datasets__adds_no_lattice_twice(tmp_path):
     ds = import_datasets([two, one], tmp_path / "s.zarr", progress=False)
     assert ds.sizes["realization"] == 2
     assert import_datasets([one], tmp_path / "s.zarr", progress=False).sizes["realization"] == 2
-
-
-def test_import__into_stores_without_fingerprints_reads_the_spins(tmp_path):
-    import shutil
-
-    store = tmp_path / "s.zarr"
-    import_datasets([testing.dataset(spins(1))], store, progress=False)
-    shutil.rmtree(store / "lattice_id")
-    metadata = json.loads((store / "zarr.json").read_text())
-    metadata.pop("consolidated_metadata", None)
-    (store / "zarr.json").write_text(json.dumps(metadata))
-    assert import_datasets([testing.dataset(spins(1))], store, progress=False).sizes["realization"] == 1
 
 
 def test_other_kinds__are_named_or_split(folder, tmp_path):
