@@ -143,7 +143,7 @@ def generation_table() -> str:
 def particles_table() -> str:
     """Markdown: lattices of settled particles against simulated ones, by point."""
     rows = [
-        "| D, b | defects, simulated and new | p: defects, energies, ψ6, N | told apart | nearest, of the data's | ms, of |",
+        "| D, b | defects, simulated and new | p: defects, energies, ψ6, N | told apart | nearest | ms, of |",
         "|---|---|---|---|---|---|",
     ]
     for point in json.loads(RESULTS.with_name("particles.json").read_text()):

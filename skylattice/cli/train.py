@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from skylattice.cli.terminal import console
+from skylattice.cli.terminal import Scheduler, Threads, computing_on, console
 
 
 def train(
@@ -30,11 +30,14 @@ def train(
     n_train: Annotated[int | None, typer.Option(help="Train on so many lattices only.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of split, weights, order and noise.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last epoch of this run.")] = False,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
 ) -> None:
     """Train a variational autoencoder on an ensemble.
 
     Checkpoints after every epoch: stop it with Ctrl-C and go on with --resume. The folder of the run gets history.csv
-    and loss.html, which show how it goes, and at the end model/, for ds.sky.reconstruct(...) and its like.
+    and loss.html, which show how it goes, and at the end model/, for ds.sky.reconstruct(...) and its like. The network is
+    trained in this process; lattices that a recipe asks for are simulated on the threads or scheduler given.
 
     [bold]Example[/bold]: skylattice train --store ensemble.zarr --output run --epochs 40
     """
@@ -67,12 +70,8 @@ def train(
         seed=seed,
     )
     display = _Display(run.epochs, Path(run.output))
-    try:
-        with display.progress:
-            trained = run_training(run, resume=resume, on_epoch=display.on_epoch, on_step=display.on_step)
-    except KeyboardInterrupt:
-        console.print("Interrupted. The last epoch is kept: run the same command with --resume to go on.")
-        raise typer.Exit(130) from None
+    with computing_on(threads, scheduler, again="the same command with --resume"), display.progress:
+        trained = run_training(run, resume=resume, on_epoch=display.on_epoch, on_step=display.on_step)
     metrics = trained.metadata["metrics"]
     for name in ("test_mse", "test_seeds_mse", "validation_mse"):
         if metrics[name] is not None:
@@ -150,7 +149,7 @@ class _Display:
             TimeRemainingColumn(),
             console=console,
         )
-        self.folder = folder
+        self.folder, self.epochs = folder, epochs
         self.rows: list[dict[str, float]] = []
         self._task = self.progress.add_task("", total=None, epoch=1, epochs=epochs)
 
@@ -166,7 +165,7 @@ class _Display:
         shown = {name: row[name] for name in ("mse", "kl", "val_mse", "val_kl") if name in row}
         numbers = "  ".join(f"{name} {value:.5g}" for name, value in shown.items())
         self.progress.console.print(f"epoch {row['epoch']}: {numbers}  ({row['seconds']:.0f} s)", highlight=False)
-        self.progress.update(self._task, completed=0, epoch=row["epoch"] + 1)
+        self.progress.update(self._task, completed=0, epoch=min(int(row["epoch"]) + 1, self.epochs))
         import pandas as pd
 
         try:
