@@ -36,8 +36,8 @@ def train(
     """Train a variational autoencoder on an ensemble.
 
     Checkpoints after every epoch: stop it with Ctrl-C and go on with --resume. The folder of the run gets history.csv
-    and loss.html, which show how it goes, and at the end model/, for ds.sky.reconstruct(...) and its like. The network is
-    trained in this process; lattices that a recipe asks for are simulated on the threads or scheduler given.
+    and loss.html, which show how it goes, and at the end model/, for ds.sky.reconstruct(...) and its like. The network
+    is trained in this process; lattices that a recipe asks for are simulated on the threads or scheduler given.
 
     [bold]Example[/bold]: skylattice train --store ensemble.zarr --output run --epochs 40
     """
