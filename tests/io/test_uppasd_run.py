@@ -9,6 +9,7 @@ import xarray as xr
 from uppasd_runs import (
     REAL_RUN,
     copy_real_run,
+    es16_8,
     header,
     random_spins,
     reference_charge,
@@ -21,6 +22,7 @@ from uppasd_runs import (
 
 from skylattice import Hamiltonian
 from skylattice.errors import FormatError, SchemaError
+from skylattice.io.doctor import diagnose
 from skylattice.io.uppasd import find_runs, open_run, read_run
 from skylattice.schema import check_spin, check_values
 from skylattice.testing import raise_if_computes
@@ -208,6 +210,42 @@ def test_dmi_sign__plus_turns_the_handedness(tmp_path):
     run = write_run(tmp_path)
     assert open_run(run).attrs["handedness"] == -1
     assert open_run(run, dmi_sign="+").attrs["handedness"] == +1
+
+
+@pytest.fixture
+def old_run(tmp_path):
+    """The real run as the version before 2023-05-25 would have made it: the spins turned by π about z."""
+    run = copy_real_run(tmp_path / "old")
+    path = run / "restart.skx.out"
+    rows_of_file = path.read_text().splitlines()
+    turned = [
+        row[:42] + "".join(es16_8(-float(row[a : a + 16])) for a in (42, 58)) + row[74:] for row in rows_of_file[7:]
+    ]
+    write_lines(path, rows_of_file[:7] + turned)
+    return run
+
+
+def test_dmi_sign__is_asked_for_where_the_spins_fit_the_other_one(old_run, expected):
+    message = r"found energy -1.\d+ J/site .* against -2.1438\d* and 0.99\d* with the other sign.*dmi_sign='\+'"
+    with pytest.raises(FormatError, match=message):
+        read_run(old_run)
+    assert not diagnose(old_run).ok
+    ds = read_run(old_run, dmi_sign="+")
+    np.testing.assert_allclose(ds.sky.energy().energy.item(), expected["energy_per_spin_J"], atol=1e-6)
+    assert read_run(old_run, dmi_sign="-").sky.energy().energy.item() > expected["energy_per_spin_J"] + 0.1
+    (old_run / "uppasd.skx.yaml").write_text("date: 2024-01-31\n")
+    read_run(old_run)  # the run says it itself
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_dmi_sign__is_not_asked_for_by_chance(tmp_path, seed):
+    read_run(write_run(tmp_path, random_spins(1, 1, 24, 24, seed=seed)))
+
+
+def test_cell__that_is_not_square_is_refused_whatever_is_stated(tmp_path):
+    run = write_run(tmp_path, replace=[("     0.0 1.0 0.0", "     0.5 0.866 0.0")])
+    with pytest.raises(FormatError, match="expected a square cell"):
+        open_run(run, size=(4, 6), **GIVEN)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ module      reads
 `geometry`  ``ncell``, ``coord.SIMID.out``: size, boundaries, order of the atoms
 `spins`     ``restart.SIMID.out``, ``moment.SIMID.out``
 `fixed`     ... the rows that are printed as always, at once
+`sign`      whether the spins fit the sign of the DMI
+`sign`      whether the spins fit the sign of the DMI
 `run`       all of it together
 =========== ====================================================================================
 

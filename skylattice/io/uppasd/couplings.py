@@ -110,6 +110,24 @@ def lattice_constant(deck: Deck) -> float:
     LocatedError
         If the cell is not square with its vectors along x and y, or holds several atoms.
     """
+    a = check_cell(deck)
+    n_atoms = n_atoms_per_cell(deck)
+    if n_atoms != 1:
+        where = deck.where("positions" if "positions" in deck else "posfile")
+        raise LocatedError(
+            where, f"expected one atom per cell, found {n_atoms}.", "Only simple square lattices are read."
+        )
+    return a
+
+
+def check_cell(deck: Deck) -> float:
+    """Lattice constant of a cell that is square with its vectors along x and y; how many atoms it holds is not read.
+
+    Raises
+    ------
+    LocatedError
+        If it is another.
+    """
     first, second, third = _cell(deck)
     a = float(first[0])
     if a <= 0 or not np.allclose([first, second], [[a, 0, 0], [0, a, 0]], rtol=0, atol=1e-5 * abs(a)) or third[2] == 0:
@@ -117,12 +135,6 @@ def lattice_constant(deck: Deck) -> float:
             deck.where("cell"),
             f"expected a square cell, (a, 0, 0) and (0, a, 0), found {first} and {second}.",
             "skylattice holds square lattices only.",
-        )
-    n_atoms = n_atoms_per_cell(deck)
-    if n_atoms != 1:
-        where = deck.where("positions" if "positions" in deck else "posfile")
-        raise LocatedError(
-            where, f"expected one atom per cell, found {n_atoms}.", "Only simple square lattices are read."
         )
     return a
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from skylattice.io.problems import Diagnosis, LocatedError
 from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
 from skylattice.io.uppasd.files import RunFiles, run_files
+from skylattice.io.uppasd.geometry import geometry_of_deck
 from skylattice.io.uppasd.lint import lint
-from skylattice.io.uppasd.run import ROUNDING, check_moments, remarks, run_parameters, site_rows
+from skylattice.io.uppasd.run import ROUNDING, check_moments, open_run, remarks, run_parameters, site_rows
 from skylattice.io.uppasd.spins import SpinFile, open_spin_file
 
 #: Other outputs of UppASD by the first word of their names.
@@ -102,6 +104,11 @@ def _examine_run(path: Path) -> Diagnosis:
         with diagnosis.recording():
             _examine_geometry(diagnosis, files, deck, spins)
         _examine_spins(diagnosis, spins, moment)
+        if deck is not None and diagnosis.ok and not files.states_sign:
+            nz = geometry_of_deck(deck).shape[0]
+            with diagnosis.recording(), warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # they are findings already
+                open_run(path, layer=0 if nz > 1 else None).load()  # only a reader tells whether the DMI has its sign
     return diagnosis
 
 

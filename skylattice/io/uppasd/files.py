@@ -46,6 +46,11 @@ class RunFiles:
         lines = read_lines(path) if path.exists() else []
         return {key: value for key, _, value in (re.sub(r"\s+", "", line).partition(":") for line in lines) if value}
 
+    @property
+    def states_sign(self) -> bool:
+        """Whether the run says by which version of UppASD it was made, and with it the sign of the DMI energy."""
+        return bool({"date", "git_revision"} & set(self.about))
+
     def dmi_sign(self) -> DmiSign:
         """Sign of the DMI energy in the version of UppASD that made the run: ``"-"`` unless it is known to be old."""
         is_old = self.about.get("date", _SIGN_CHANGE_DATE) < _SIGN_CHANGE_DATE

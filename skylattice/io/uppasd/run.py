@@ -16,11 +16,12 @@ from skylattice.arrays import spin_dataset
 from skylattice.errors import SchemaError
 from skylattice.hamiltonian import Dmi, Hamiltonian
 from skylattice.io.problems import Finding, LocatedError, shown
-from skylattice.io.uppasd.couplings import moment_muB, read_couplings
+from skylattice.io.uppasd.couplings import check_cell, moment_muB, read_couplings
 from skylattice.io.uppasd.deck import INPUT_NAME, Deck, read_deck
 from skylattice.io.uppasd.files import DmiSign, RunFiles, run_files, simid_of
 from skylattice.io.uppasd.geometry import Geometry, geometry_of_coordinates, geometry_of_deck, rows_of_layer
 from skylattice.io.uppasd.lint import lint
+from skylattice.io.uppasd.sign import check_sign
 from skylattice.io.uppasd.spins import SpinBlock, SpinFile, open_spin_file
 from skylattice.layouts import shape_of
 from skylattice.schema import GRID_DIGITS, GRID_DIMS, SPIN_DIMS, check_coordinate
@@ -63,7 +64,8 @@ def open_run(
         read, so that runs with other interactions, and spin files without input, can be imported.
     dmi_sign
         ``"-"`` if the DMI energy of the program is -D·(S_i × S_j), ``"+"`` for +D·(S_i × S_j), as before 2023-05-25.
-        Default: from date and revision in ``uppasd.SIMID.yaml`` if it is there, else ``"-"``.
+        Default: from date and revision in ``uppasd.SIMID.yaml`` if it is there, else ``"-"``; loading then stops if the
+        other sign gives lower energy and better alignment with the field, and asks.
     size
         (ny, nx), or N for both, in place of ``ncell``.
     layer
@@ -103,6 +105,8 @@ def open_run(
     files = run_files(path)
     spins = open_spin_file(files.spins)
     deck = read_deck(files.deck) if files.deck else None
+    if deck is not None:
+        check_cell(deck)  # whatever else is stated in its place: the lattice would be another
     for finding in remarks(files, deck, spins):
         if finding.level == "warning":
             warnings.warn(f"{finding.message} {finding.remedy}", stacklevel=2)
@@ -112,6 +116,12 @@ def open_run(
     if parameters.has_interlayer and (geometry.shape[0] > 1 or geometry.is_periodic_z):
         warnings.warn(f"{files.deck}: energies leave out the couplings along z, which the run has.", stacklevel=2)
     array = SpinArray(spins, rows, _frame(spins, step), _dtype(dtype), parameters.attrs.get("moment_muB"))
+    if (
+        dmi_sign is None
+        and not files.states_sign
+        and not {"D", "dmi", "handedness"} & {n for n, v in given.items() if v}
+    ):
+        array.check = (parameters.D, parameters.B, parameters.hamiltonian, geometry.boundary)
     coords = {
         "D": [round(parameters.D, GRID_DIGITS)],
         "B": [round(parameters.B, GRID_DIGITS)],
@@ -148,6 +158,8 @@ class SpinArray(BackendArray):
     def __init__(self, file: SpinFile, rows: np.ndarray, frame: int, dtype: np.dtype, moment: float | None) -> None:
         self.file, self.rows, self.frame, self.dtype, self.moment = file, rows, frame, dtype, moment
         self.shape = (1, 1, file.n_ensembles, *rows.shape, 3)
+        #: What the sign of the DMI is checked with; None where it is stated.
+        self.check: tuple[float, float, Hamiltonian, str] | None = None
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.BASIC, self._read)
@@ -168,7 +180,10 @@ class SpinArray(BackendArray):
                 f"{where}: spins were off unit length by up to {block.deviation:.2g}, and have been normalised.",
                 stacklevel=2,
             )
-        return block.direction[self.rows]
+        spin = block.direction[self.rows]
+        if self.check is not None:
+            check_sign(spin, *self.check, where=where)
+        return spin
 
 
 def check_moments(block: SpinBlock, moment: float | None, *, where: str) -> None:
