@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from skylattice.io.results import open_results
 from skylattice.latent.generate import decode, latent_set
 from skylattice.latent.generate import generate as draw
 from skylattice.latent.generate import save_generated as save_lattices
+from skylattice.latent.particles import draw_like
 from skylattice.latent.pca import PCA, fit_pca
 from skylattice.latent.recipe import Recipe
 from skylattice.schema import GRID_DIMS, STATUS
@@ -35,7 +37,7 @@ from skylattice.study.evaluation import (
     model_name,
     open_lattices,
 )
-from skylattice.study.generation import numbers_of, thesis_experiment
+from skylattice.study.generation import numbers_of, packing_of, thesis_experiment
 from skylattice.study.shown import reconstruct_with_maps
 from skylattice.vae import shipped
 from skylattice.vae.artifact import read_document
@@ -261,26 +263,36 @@ def decoded(name: str, z: np.ndarray, D: float, B: float, size: tuple[int, int])
     return xr.DataArray(spin, dims=("y", "x", "component"))
 
 
+def _drawing(key: str, name: str) -> Callable[[Recipe], xr.Dataset]:
+    """One lattice by a recipe, from a model and the latent vectors of the ensemble."""
+    ds, counts = services.ensemble(key), services.scalars(key)
+    known = latents(key, name).assign({k: counts[k] for k in ("n_defects",) if k in counts})
+    known_set = latent_set(ds.assign(known.data_vars), available()[name])
+    hamiltonian, T = Hamiltonian.from_attrs(ds.attrs), float(ds["T"])
+
+    def draw_one(recipe: Recipe) -> xr.Dataset:
+        with _lock:
+            return draw(known_set, network(name), 1, recipe, hamiltonian=hamiltonian, T=T)
+
+    return draw_one
+
+
+def _settling(key: str) -> Callable[[Recipe], xr.Dataset]:
+    """One lattice of particles that settle like those of the ensemble."""
+    ds, packing = services.ensemble(key), packing_of(stores.source(key).location)
+    size, hamiltonian = (ds.sizes["y"], ds.sizes["x"]), Hamiltonian.from_attrs(ds.attrs)
+    return partial(draw_like, packing, 1, size=size, T=float(ds["T"]), hamiltonian=hamiltonian)
+
+
 def generate(key: str, name: str, n: int, recipe: Recipe, advance: Any = None) -> xr.Dataset:
     """``n`` new lattices one after the other, dims (sample, y, x, component), with their quality numbers.
 
     The seed of each is that of the recipe plus its number, so that a batch is what its lattices are one by one.
     """
-    ds = services.ensemble(key)
-    counts = services.scalars(key)
-    known = latents(key, name).assign({k: counts[k] for k in ("n_defects",) if k in counts})
-    known_set = latent_set(ds.assign(known.data_vars), available()[name])
+    draw_one = _settling(key) if recipe.method == "particles" else _drawing(key, name)
     parts = []
     for k in range(n):
-        with _lock:
-            drawn = draw(
-                known_set,
-                network(name),
-                1,
-                replace(recipe, seed=recipe.seed + k),
-                hamiltonian=Hamiltonian.from_attrs(ds.attrs),
-                T=float(ds["T"]),
-            )
+        drawn = draw_one(replace(recipe, seed=recipe.seed + k))
         parts.append(drawn[["spin"]].assign(numbers_of(drawn).data_vars).assign_coords(sample=[k]))
         if advance is not None:
             advance(k + 1, n)

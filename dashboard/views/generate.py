@@ -15,6 +15,7 @@ from skylattice.study.lattice import analyse_lattice
 
 METHODS: dict[Generation, str] = {
     "learned": "learned: from the density of the ensemble's latent vectors",
+    "particles": "particles: skyrmions that settle as in the ensemble; asks no model",
     "thesis": "thesis: mean and spread of all latent vectors (2.20)",
     "prior": "prior: standard normal latent vectors",
     "neighbourhood": "neighbourhood: around lattices of the ensemble",
@@ -51,6 +52,7 @@ def options(key: str) -> tuple[int, Recipe]:
         seed = int(columns[1].number_input("Seed", 0, 2**31 - 1, 0))
         relax = st.checkbox("Relax: quench with the Monte Carlo engine at (D, B)")
         submitted = st.form_submit_button("Generate", type="primary", icon=":material/auto_awesome:")
+    relax = relax and method != "particles"  # which are thermalised anyway
     return (n if submitted else 0), Recipe(method, D, B, relax=relax, seed=seed)
 
 

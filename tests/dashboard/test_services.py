@@ -369,3 +369,15 @@ def test_evaluations__written_anew_are_shown(analysed, root):
     encode_store(root / "full.zarr", str(root / "tiny"))
     third = models.report_table(tables.reconstruction_table, "3.2", "full", ("tiny",))
     assert third["test MSE"].item() == pytest.approx(first["test MSE"].item())
+
+
+def test_generate__by_particles_asks_no_model_and_is_a_batch_of_single_lattices(full, monkeypatch):
+    from skylattice.latent.packing import Packing
+    from skylattice.latent.recipe import Recipe
+
+    monkeypatch.setattr(models, "packing_of", lambda location: Packing.shipped())
+    monkeypatch.setattr(models, "network", lambda name: pytest.fail("a model was asked"))
+    two = models.generate("full", "tiny", 2, Recipe("particles", D=0.5, B=0.12, seed=3))
+    one = models.generate("full", "tiny", 1, Recipe("particles", D=0.5, B=0.12, seed=4))
+    np.testing.assert_array_equal(two.spin[1], one.spin[0])
+    assert {"n_defects", "energy"} <= set(two)
