@@ -19,6 +19,8 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "benchmarks" / "results" / "robustness.json"
+DOCS = ROOT / "docs" / "robustness.md"
+_BEGIN, _END = "<!-- robustness: begin -->", "<!-- robustness: end -->"
 _PARTS = ("workers", "scheduler", "driver")
 
 
@@ -102,7 +104,17 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
                         file.write(json.dumps(one) + "\n")
     rows = tabulate(found)
     options.table.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    if options.table == TABLE:
+        DOCS.write_text(with_table(DOCS.read_text(), rows))
     return rows
+
+
+def with_table(text: str, rows: list[dict[str, Any]]) -> str:
+    """The page's text with its table written anew."""
+    lines = ["| what | tries | survived |", "|---|---|---|"]
+    lines += [f"| {row['what']} | {row['tries']} | {row['survived']} |" for row in rows]
+    head, rest = text.split(_BEGIN)
+    return "\n".join([head + _BEGIN, *lines, _END + rest.split(_END)[1]])
 
 
 def _there(path: Path | None) -> bool:
