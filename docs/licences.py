@@ -9,7 +9,7 @@ from pathlib import Path
 PAGE = Path(__file__).with_name("licences.md")
 _HEAD = (
     "# Licences of the dependencies\n\n"
-    "Written by `python docs/licences.py` from the metadata of the packages that were installed then. skylattice itself is "
+    "Written by `python docs/licences.py` from the metadata of the packages that were installed. skylattice itself is "
     "under the MIT licence.\n\n| package | version | licence | needed by |\n|---|---|---|---|\n"
 )
 _NAME, _EXTRA = re.compile(r"^[A-Za-z0-9._-]+"), re.compile(r"extra == ['\"]([^'\"]+)['\"]")
