@@ -61,7 +61,7 @@ def available() -> dict[str, str]:
         for depth in range(1, _DEPTH + 1):
             for document in sorted(root.glob("*/" * depth + "model.json")):
                 folder = document.parent.resolve()
-                if any(folder.is_relative_to(allowed) for allowed in stores.roots()):
+                if stores.holds_all(folder) and folder.is_relative_to(root):
                     found.setdefault(folder.relative_to(root).as_posix(), str(folder))
     return found
 

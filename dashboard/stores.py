@@ -94,6 +94,12 @@ def is_allowed(path: Path) -> bool:
     return all(_stays_inside(str(part.resolve()), tuple(map(str, allowed))) for part in parts if part.exists())
 
 
+def holds_all(folder: Path) -> bool:
+    """Whether a folder lies under a root, with everything in it, wherever symbolic links lead."""
+    allowed, target = roots(), folder.resolve()
+    return any(target.is_relative_to(root) for root in allowed) and _stays_inside(str(target), tuple(map(str, allowed)))
+
+
 @st.cache_data(ttl=FRESH, show_spinner=False)
 def _stays_inside(folder: str, allowed: tuple[str, ...]) -> bool:
     """Whether no symbolic link in or below a folder leads out of the roots, and all of it could be looked at."""

@@ -273,6 +273,31 @@ def test_models__outside_the_roots_are_not_listed(root, tmp_path):
     assert str(tmp_path / "model") not in models.available().values()
 
 
+@pytest.mark.parametrize("name", ["model.json", "weights.npz", "notes"])
+def test_models__with_a_link_out_of_the_roots_are_not_offered(root, tmp_path, name):
+    """In 0.1 the document itself could be a link: whatever JSON it led to was read and shown."""
+    outside = tmp_path / "outside"
+    outside.write_text("{}")
+    for folder, target in (("sound", root / "sound" / "real"), ("linked", outside)):
+        (root / folder).mkdir()
+        (root / folder / "real").write_text("{}")
+        (root / folder / "model.json").write_text("{}")
+        (root / folder / name).unlink(missing_ok=True)
+        (root / folder / name).symlink_to(target)
+    offered = models.available()
+    assert "sound" in offered
+    assert "linked" not in offered
+
+
+def test_models__of_a_folder_that_leads_into_another_root_do_not_stop_the_list(root, tmp_path, monkeypatch):
+    (tmp_path / "second" / "there").mkdir(parents=True)
+    (tmp_path / "second" / "there" / "model.json").write_text("{}")
+    (root / "here").symlink_to(tmp_path / "second" / "there")
+    monkeypatch.setenv("SKYLATTICE_DASHBOARD_ROOTS", os.pathsep.join([str(root), str(tmp_path / "second")]))
+    assert "there" in models.available()
+    assert "here" not in models.available()
+
+
 @pytest.mark.parametrize("name", ["../out.zarr", "/tmp/out.zarr", "a/b", "", ".hidden", ".."])
 def test_save__takes_plain_names_only(root, name):
     with pytest.raises(StoreError, match="plain name"):

@@ -10,6 +10,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "benchmarks" / "results" / "robustness.json"
+DOCS = ROOT / "docs" / "robustness.md"
+_BEGIN, _END = "<!-- robustness: begin -->", "<!-- robustness: end -->"
+#: Crash points of each command that are tried before more of another.
+_SHARES = (6, 20, 60, 200, 10**6)
 _PARTS = ("workers", "scheduler", "driver")
 
 
@@ -30,24 +35,23 @@ def outcomes(known: set[str], options: argparse.Namespace) -> Iterator[dict[str,
 
     with tempfile.TemporaryDirectory(prefix="harness-warm-") as folder:
         warm_up(Path(folder))
-    for name in options.commands or COMMANDS:
-        with Trial(name) as trial:
-            for k in sample(len(trial.operations), options.points or COMMANDS[name].sample):
+    with ExitStack() as stack:
+        trials = {name: stack.enter_context(Trial(name)) for name in options.commands or COMMANDS}
+        for share in _SHARES:  # so that a run that is cut off has tried something of each
+            for name, trial in trials.items():
+                wanted = options.points or COMMANDS[name].sample or len(trial.operations)
+                for k in sample(len(trial.operations), min(share, wanted)):
+                    if f"{name} {k}" not in known:
+                        known.add(f"{name} {k}")
+                        facts = {"what": f"crash: {name}", "trial": f"{name} {k}", "where": trial.operations[k - 1]}
+                        yield facts | {"problem": trial.die_at(k)}
+    delays = np.random.default_rng(0).uniform(-0.4, 0.4, (max(options.races, 1), len(RACES)))
+    with ExitStack() as stack:
+        races = [(name, stack.enter_context(RaceTrial(name))) for name in (RACES if options.races else ())]
+        for k in range(options.races):
+            for delay, (name, race) in zip(delays[k], races, strict=True):
                 if f"{name} {k}" not in known:
-                    where = trial.operations[k - 1]
-                    yield {
-                        "what": f"crash: {name}",
-                        "trial": f"{name} {k}",
-                        "where": where,
-                        "problem": trial.die_at(k),
-                    }
-    rng = np.random.default_rng(0)
-    for name in RACES if options.races else ():
-        with RaceTrial(name) as race:
-            for k in range(options.races):
-                delay = float(rng.uniform(-0.4, 0.4))
-                if f"{name} {k}" not in known:
-                    yield {"what": f"race: {name}", "trial": f"{name} {k}", "problem": race.run(delay)}
+                    yield {"what": f"race: {name}", "trial": f"{name} {k}", "problem": race.run(float(delay))}
 
 
 def killed(known: set[str], n_kills: int) -> Iterator[dict[str, Any]]:
@@ -102,7 +106,17 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
                         file.write(json.dumps(one) + "\n")
     rows = tabulate(found)
     options.table.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    if options.table == TABLE:
+        DOCS.write_text(with_table(DOCS.read_text(), rows))
     return rows
+
+
+def with_table(text: str, rows: list[dict[str, Any]]) -> str:
+    """The page's text with its table written anew."""
+    lines = ["| what | tries | survived |", "|---|---|---|"]
+    lines += [f"| {row['what']} | {row['tries']} | {row['survived']} |" for row in rows]
+    head, rest = text.split(_BEGIN)
+    return "\n".join([head + _BEGIN, *lines, _END + rest.split(_END)[1]])
 
 
 def _there(path: Path | None) -> bool:
