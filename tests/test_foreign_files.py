@@ -29,6 +29,7 @@ ALLOWED = {
     ("io/containers/raw.py", "zipfile.ZipFile"): "of a file that the door has opened",
     ("io/containers/raw.py", ".open"): "a member of it",
     ("io/containers/zarr.py", ".open"): "zarr, of a folder whose metadata came through the door",
+    ("latent/packing.py", ".read_text"): "comes with the package",
     ("vae/arrays.py", "zipfile.ZipFile"): "of a file that the door has opened",
     ("vae/arrays.py", ".open"): "a member of it",
     ("io/uppasd/geometry.py", "np.loadtxt"): "of bytes that came through the door",

@@ -26,7 +26,7 @@ def cluster(tmp_path_factory):
     before = os.getcwd()
     os.chdir(folder)
     try:
-        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as running:
+        with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as running:
             yield running
     finally:
         os.chdir(before)
@@ -91,7 +91,7 @@ def test_cluster__in_another_folder_fills_and_reads_a_store_given_by_a_relative_
 def test_cluster__that_is_lost_ends_the_wait_in_one_sentence(lost, monkeypatch):
     """A client alone waits for ever for workers that do not come back."""
     monkeypatch.setattr(progress, "NO_WORKERS", 1.0)
-    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:  # as if all of them had been killed
+    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:  # as if all of them had been killed
         if lost == "scheduler":
             threading.Timer(0.5, cluster.close).start()
         message = "no worker is left for 1 seconds" if lost == "workers" else "the scheduler is lost"

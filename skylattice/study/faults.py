@@ -218,7 +218,8 @@ def lattices_at(ds: xr.Dataset, positions: np.ndarray, faults: Iterable[Fault] =
     point, and would fail with all of its lattices.
     """
     chosen = take(ds[["spin"]], positions)
-    return _read_singly(chosen) if any(fault.kind == "unreadable" for fault in faults) else chosen
+    is_torn = any(fault.kind in ("unreadable", "missing") for fault in faults)
+    return _read_singly(chosen) if is_torn else chosen
 
 
 def _read_singly(ds: xr.Dataset) -> xr.Dataset:

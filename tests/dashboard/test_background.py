@@ -62,7 +62,7 @@ def test_analysis_job__runs_on_a_scheduler_given_by_address(tmp_path):
 
     path = make_store(tmp_path / "e.zarr")
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", protocol="tcp", host="127.0.0.1"
     ) as cluster:
         address = cluster.scheduler_address
         job = background.start("analysis", lambda advance: analyse_store(path, progress=False), scheduler=address)

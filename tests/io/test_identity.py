@@ -155,7 +155,7 @@ def test_creation__that_dies_leaves_no_store_and_can_be_done_again(tmp_path, mon
 def test_growth__that_dies_leaves_the_old_grid_and_can_be_done_again(store, monkeypatch):
     before = open_ensemble(store).load()
     with monkeypatch.context() as patch, suppress(ZeroDivisionError):
-        patch.setattr("skylattice.io.writing.new_folder", lambda *a: 1 / 0)
+        patch.setattr("skylattice.io.writing.new_folder", lambda *args, **options: 1 / 0)
         append_grid(store, D=[0.4, 0.6])
     assert zarr.open_group(store)["spin"].shape[0] == 3  # the room is there, nobody was told
     xr.testing.assert_identical(open_ensemble(store).load(), before)

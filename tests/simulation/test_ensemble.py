@@ -54,7 +54,7 @@ def test_ensemble__is_bit_identical_on_a_cluster_of_two_processes(reference, tmp
     from distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         Client(cluster),
     ):
         skylattice.simulate_ensemble(**GRID, realizations=3, store=tmp_path / "cluster.zarr", **SMALL)

@@ -82,7 +82,7 @@ def along_axes(spin):
 
 
 def shard(path):
-    return path / "spin" / "c" / "1" / "0" / "0" / "0" / "0" / "0"
+    return path / "spin" / "c.1.0.0.0.0.0"
 
 
 def flip(path):

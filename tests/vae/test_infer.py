@@ -67,7 +67,7 @@ def test_inference__is_the_same_on_a_cluster_that_loads_the_model_once(ensemble,
 
     expected = ensemble.sky.reconstruct(tiny_model).spin
     with (
-        LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0") as cluster,
         Client(cluster) as client,
     ):
         output = ensemble.chunk(D=1, B=1).sky.reconstruct(tiny_model).spin.compute()
