@@ -233,6 +233,8 @@ def check_table(path: str | os.PathLike[str]) -> None:
         raise MissingExtraError("pyarrow", "table", f"writing {path}")
     if path.is_dir():
         raise StoreError(f"{path}: cannot be written: it is a folder. Choose another path.")
+    if not path.absolute().parent.is_dir():
+        raise StoreError(f"{path}: cannot be written: there is no folder {path.parent}. Create it first.")
     check_writable(path)
 
 

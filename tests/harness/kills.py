@@ -85,7 +85,7 @@ class Cluster:
                 process.wait()
 
 
-def run(n_kills: int, seed: int, *, patience: float = 240.0) -> dict[str, Any]:
+def run(n_kills: int, seed: int, *, patience: float = 1200.0) -> dict[str, Any]:
     """Kill parts at random until so many kills have struck or the ensemble is complete.
 
     Returns

@@ -1,5 +1,6 @@
 """A lattice that is not fit to be used does not stop the others, and is never passed over in silence."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,13 @@ from typer.testing import CliRunner
 
 from skylattice import Hamiltonian, open_ensemble, testing
 from skylattice.cli import main as cli
-from skylattice.errors import StoreError
+from skylattice.errors import SkylatticeError, StoreError
 from skylattice.io.layout import Layout
 from skylattice.io.points import PointReader
-from skylattice.io.results import open_results
+from skylattice.io.results import open_results, results_path
 from skylattice.io.writing import create_store, write_point
 from skylattice.schema import FAULT, STATUS
-from skylattice.study.analysis import analyse_store
+from skylattice.study.analysis import analyse_store, check_table
 from skylattice.study.evaluation import encode_store, open_lattices
 from skylattice.study.faults import (
     REASONS,
@@ -356,4 +357,34 @@ def test_analysis__reads_lattices_again_that_were_replaced_meanwhile(store, monk
     np.testing.assert_array_equal(results.m_z, ds.sky.observables().m_z)
     replaced_after |= set(range(20))
     with pytest.raises(StoreError, match="replaced while they are read"):
+        analyse_store(store, progress=False)
+
+
+# What cannot be written is found out before the work.
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("t.xlsx", "ending in .csv or .parquet"),
+        ("nowhere/t.csv", "there is no folder"),
+        ("folder.csv", "it is a folder"),
+        ("file/t.csv", "there is no folder"),
+    ],
+)
+def test_command_analyse__refuses_a_table_before_the_work(store, table, message):
+    store.with_name("folder.csv").mkdir()
+    store.with_name("file").touch()
+    code, _ = run("analyse", store, "--table", store.parent / table)
+    assert code == 1
+    assert not results_path(store).exists()
+    with pytest.raises(SkylatticeError, match=message):
+        check_table(store.parent / table)
+
+
+def test_analysis__in_a_folder_of_another_user_is_refused_before_the_work(store, monkeypatch):
+    """Tests may run as root, who may write everywhere: the system's answer is given here."""
+    monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)
+    monkeypatch.setattr("skylattice.study.analysis._analyse_points", lambda *a: pytest.fail("it worked already"))
+    with pytest.raises(StoreError, match=r"e.results.zarr: cannot be written: this user may not write to"):
         analyse_store(store, progress=False)
