@@ -66,6 +66,27 @@ def shape_of(size: int | Sequence[int]) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[-1])
 
 
+def whole(name: str, value: Any, *, least: int = 0, most: int | None = None) -> int:
+    """A whole number of any type: 2, ``numpy.int64(2)`` and 2.0 are one, True and ``"2"`` are none.
+
+    Raises
+    ------
+    SchemaError
+        For anything else, or out of range.
+
+    Examples
+    --------
+    >>> whole("realizations", 2.0, least=1)
+    2
+    """
+    number = np.asarray(value)
+    is_whole = number.ndim == 0 and number.dtype.kind in "iuf" and bool(number == np.round(number))
+    if not is_whole or number < least or (most is not None and number > most) or not np.isfinite(number):
+        limits = f"from {least} to {most}" if most is not None else f">= {least}"
+        raise SchemaError(f"{name}: expected a whole number {limits}, found {value!r}.")
+    return int(number)
+
+
 def find_axes(shape: tuple[int, ...], named: Axes | None, size: tuple[int, int] | None = None) -> Axes:
     """Names of the axes of an array of spins, from names given or from its shape.
 

@@ -14,7 +14,7 @@ from skylattice.cli import report as report_commands
 from skylattice.cli import train as train_commands
 from skylattice.cli.dashboard import catalog_app, dashboard
 from skylattice.cli.terminal import Scheduler, Threads, computing_on, console, list_faults, stderr
-from skylattice.cli.transfer import import_lattices
+from skylattice.cli.transfer import export_lattices, import_lattices
 from skylattice.errors import SkylatticeError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app = typer.Typer(
     ),
 )
 app.command("import")(import_lattices)
+app.command("export")(export_lattices)
 app.command()(train_commands.train)
 app.command()(train_commands.models)
 app.command()(report_commands.report)

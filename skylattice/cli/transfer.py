@@ -1,4 +1,4 @@
-"""``skylattice import``: lattices of other programs into a store."""
+"""``skylattice import`` and ``export``: lattices of other programs into a store, and out of it."""
 
 from __future__ import annotations
 
@@ -138,3 +138,37 @@ def _span(values: tuple[float, ...]) -> str:
     if not values:
         return ""
     return f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} … {values[-1]:g}"
+
+
+def export_lattices(
+    store: Annotated[str, typer.Argument(help="An ensemble store, or a file of lattices of any format.")],
+    path: Annotated[Path, typer.Argument(help="File to write: .ovf, .npz, .nc, or .out for a UppASD restart.")],
+    format: Annotated[
+        str | None, typer.Option(help="ovf, npz, netcdf or uppasd; default: by the ending of the file.")
+    ] = None,
+    D: Annotated[float | None, typer.Option("--D", help="Only lattices at this D.")] = None,
+    B: Annotated[float | None, typer.Option("--B", help="Only lattices at this B.")] = None,
+) -> None:
+    """Write lattices in the format of another program: skylattice export STORE FILE.
+
+    Lattices that are not done are left out; formats that hold a list write one after the other.
+    """
+    from skylattice.errors import SchemaError
+    from skylattice.io.export import export
+    from skylattice.io.formats import open_lattices
+    from skylattice.io.guard import local_path
+    from skylattice.io.sources import is_store
+    from skylattice.io.store import open_ensemble
+    from skylattice.stacking import stack
+
+    local_path(path)  # a URL is refused before anything is read
+    ds = open_ensemble(store) if "://" in store or is_store(Path(store)) else open_lattices(store)
+    for name, value in (("D", D), ("B", B)):
+        if value is not None:
+            near = abs(ds[name].values - value) < 5e-7
+            if ds[name].ndim != 1 or not near.any():
+                raise SchemaError(f"--{name}: expected one of {ds[name].values.ravel()[:20].tolist()}, found {value}.")
+            ds = ds.isel({ds[name].dims[0]: near.nonzero()[0]})
+    flat = stack(ds)
+    export(flat.reset_index("sample") if "sample" in flat.indexes else flat, path, format=format)
+    console.print(f"{flat.sizes['sample']} lattices written to {path}", highlight=False)

@@ -13,6 +13,7 @@ from skylattice.arrays import dataset_attrs
 from skylattice.boundary import Boundary
 from skylattice.errors import StoreError
 from skylattice.hamiltonian import Hamiltonian
+from skylattice.layouts import whole
 from skylattice.schema import check_coordinate, check_spin, require
 
 #: Bits of a float32 mantissa.
@@ -62,8 +63,8 @@ class Layout:
             object.__setattr__(self, "T", np.nan)  # the same object, so that two layouts without T are equal
         else:
             check_coordinate("T", self.T)
-        if self.keep_bits is not None and not 1 <= self.keep_bits <= MANTISSA_BITS:
-            raise StoreError(f"keep_bits: expected 1 to {MANTISSA_BITS} bits or None, found {self.keep_bits}.")
+        if self.keep_bits is not None:
+            object.__setattr__(self, "keep_bits", whole("keep_bits", self.keep_bits, least=1, most=MANTISSA_BITS))
 
     def to_attrs(self) -> dict[str, Any]:
         """Attributes of the store's group."""

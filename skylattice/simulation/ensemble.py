@@ -13,8 +13,8 @@ import numpy as np
 from skylattice.boundary import TORUS
 from skylattice.errors import SimulationError, StoreError
 from skylattice.hamiltonian import Hamiltonian
-from skylattice.layouts import shape_of
-from skylattice.schema import PHASE, STATUS
+from skylattice.layouts import shape_of, whole
+from skylattice.schema import PHASE, STATUS, check_coordinate
 from skylattice.simulation.engine import ENGINE_VERSION, anneal, random_lattice
 from skylattice.simulation.grid import Point, grid_points
 from skylattice.simulation.machine import provenance
@@ -84,7 +84,7 @@ def simulate_ensemble(
     size
         N or (ny, nx) in sites. Even sizes run about ten times faster than odd ones.
     T
-        Final temperature in units of J / k_B.
+        Final temperature in units of J / k_B; 0 relaxes each spin to its field in the last stage.
     schedule
         Annealing schedule that ends at T; default ``Schedule.geometric(1.0, T)``.
     hamiltonian
@@ -128,18 +128,24 @@ def simulate_ensemble(
     store = local_path(store)
     if only_phase is not None and only_phase not in set(PHASE) - {"empty"}:
         raise SimulationError(f"only_phase: expected one of {sorted(set(PHASE) - {'empty'})}, found {only_phase!r}.")
-    schedule = schedule or Schedule.geometric(max(1.0, T), T)
+    T = float(check_coordinate("T", T))
+    realizations, seed = whole("realizations", realizations, least=1), whole("seed", seed)
+    schedule = Schedule.geometric(max(1.0, T), T) if schedule is None else schedule
+    hamiltonian = Hamiltonian() if hamiltonian is None else hamiltonian
+    for name, value, kind in (("schedule", schedule, Schedule), ("hamiltonian", hamiltonian, Hamiltonian)):
+        if not isinstance(value, kind):
+            raise SimulationError(f"{name}: expected a {kind.__name__}, found {value!r}.")
     if not np.isclose(schedule.T, T):
         raise SimulationError(f"schedule: expected it to end at T = {T:g}, found {schedule.T:g} in its last stage.")
     shape = shape_of(size)
-    layout = Layout(shape, T, hamiltonian or Hamiltonian(), keep_bits)
+    layout = Layout(shape, T, hamiltonian, keep_bits)
     grid = grid_points(D, B, points=points, B_limits=B_limits, B_step=B_step)
     axes = {name: sorted({point[k] for point in grid}) for k, name in enumerate(("D", "B"))}
     same = {"seed": seed, "schedule": schedule.to_json()}
     made_by = {**provenance(), "engine": "numba", "engine_version": ENGINE_VERSION}
     _check_engine(store, grid, realizations)
     ensure_store(store, **axes, realizations=realizations, layout=layout, same=same, attrs=made_by)
-    options = {"size": shape, "schedule": schedule, "hamiltonian": hamiltonian or Hamiltonian(), "seed": seed}
+    options = {"size": shape, "schedule": schedule, "hamiltonian": hamiltonian, "seed": seed}
     _simulate_missing(store, grid, realizations, options, only_phase, progress)
     return open_ensemble(store)
 

@@ -71,10 +71,13 @@ def grid_points(
 def _within_limits(
     D: np.ndarray, limits: tuple[float, float] | None, step: float | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    if step is None or not step > 0 or limits is None or not limits[0] <= limits[1]:
+    numbers = np.asarray([*np.ravel(np.asarray(limits, object)), step], object)
+    are_numbers = all(isinstance(number, int | float | np.number) for number in numbers)
+    if len(numbers) != 3 or not are_numbers or not (numbers[0] <= numbers[1] and numbers[2] > 0):
         raise SimulationError(
             f"grid: expected B_limits = (lowest, highest) in units of D² and B_step > 0, found {limits}, {step}."
         )
+    limits, step = (float(numbers[0]), float(numbers[1])), float(numbers[2])
     slack = 1e-9
     ticks = [
         (d, tick * step)

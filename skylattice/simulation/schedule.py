@@ -10,6 +10,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from skylattice.errors import SimulationError
+from skylattice.layouts import whole
+from skylattice.schema import check_coordinate
+
+#: Temperature before a last stage at 0: a hundredth of what melts a lattice of skyrmions.
+_COLD = 0.001
 
 Method = Literal["heat_bath", "metropolis"]
 
@@ -82,18 +87,23 @@ class Schedule:
     ) -> Schedule:
         """Temperatures in geometric progression from ``start`` to ``stop``, both included.
 
+        With ``stop`` 0, the last stage is at 0 and the one before it at 0.001.
+
         The defaults anneal a 200×200 skyrmion lattice to the tens of defects of the thesis' ensemble.
 
         Raises
         ------
-        SimulationError
-            Unless start and stop are positive and steps is at least 1.
+        SimulationError, SchemaError
+            Unless start > 0, stop >= 0 and steps is at least 1.
         """
-        if not (start > 0 and stop > 0):
-            raise SimulationError(f"Schedule.geometric: expected start > 0 and stop > 0, found {start!r}, {stop!r}.")
-        if steps < 1:
-            raise SimulationError(f"Schedule.geometric: expected at least 1 step, found {steps!r}.")
-        temperatures = np.geomspace(start, stop, steps) if steps > 1 else [stop]
+        start, stop = (float(check_coordinate("T", value)) for value in (start, stop))
+        if not start > 0:
+            raise SimulationError(f"Schedule.geometric: expected start > 0, found {start!r}.")
+        steps = whole("steps", steps, least=1)
+        if stop == 0:  # no ratio leads there: the last stage is at 0, the others as far as the fields of spins are felt
+            temperatures = [*np.geomspace(start, min(start, _COLD), steps - 1), 0.0]
+        else:
+            temperatures = list(np.geomspace(start, stop, steps)) if steps > 1 else [stop]
         return cls.through(temperatures, sweeps=sweeps, over_relaxation=over_relaxation, method=method)
 
     @classmethod

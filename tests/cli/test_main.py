@@ -37,7 +37,7 @@ def store(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("command", ["", "simulate", "import", "info", "analyse", "doctor", "demo"])
+@pytest.mark.parametrize("command", ["", "simulate", "import", "export", "info", "analyse", "doctor", "demo"])
 def test_help__teaches(command):
     result = CliRunner().invoke(cli.app, [*command.split(), "--help"])
     assert result.exit_code == 0
@@ -118,7 +118,7 @@ def test_doctor__names_a_run_and_a_broken_file(tmp_path):
         (["info", "nowhere.zarr"], 1, "there is no ensemble store here"),
         (["simulate", "x.zarr", "--D", "soft", "--B", "0.1"], 2, "0.35:0.6:0.05"),
         (["simulate", "x.zarr", "--D", "0.5", "--B", "0.1", "--size", "0"], 2, "100x200"),
-        (["simulate", "x.zarr", "--D", "0.5", "--B", "0.1", "--T", "-1"], 1, "stop > 0"),
+        (["simulate", "x.zarr", "--D", "0.5", "--B", "0.1", "--T", "-1"], 1, "T: expected values >= 0"),
         (["simulate", "x.zarr", "--D", "0.5", "--B", "0.1", "--dmi", "cubic"], 1, "cubic"),
         (["simulate", "x.zarr", "--D", "0.5"], 1, "D with B, or points"),
         (["doctor", "nowhere"], 1, "nowhere"),

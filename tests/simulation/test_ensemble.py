@@ -142,7 +142,19 @@ def test_failing_lattice__has_status_failed_and_is_tried_again(reference, tmp_pa
         ({"hamiltonian": skylattice.Hamiltonian("bloch")}, StoreError, "bloch"),
         ({"T": 0.2, "schedule": None}, StoreError, "T: the store has 0.1"),
         ({"T": 0.2}, SimulationError, "end at T = 0.2, found 0.1"),
-        ({"T": -0.2, "schedule": None}, SimulationError, "stop > 0"),
+        ({"T": -0.2, "schedule": None}, SchemaError, "T: expected values >= 0"),
+        ({"T": "0.2", "schedule": None}, SchemaError, "T: expected numbers"),
+        ({"realizations": "2"}, SchemaError, "realizations: expected a whole number >= 1, found '2'"),
+        ({"realizations": 1.5}, SchemaError, "realizations: expected a whole number"),
+        ({"realizations": True}, SchemaError, "realizations: expected a whole number"),
+        ({"seed": -1}, SchemaError, "seed: expected a whole number >= 0, found -1"),
+        ({"seed": "1"}, SchemaError, "seed: expected a whole number"),
+        ({"keep_bits": 9.5}, SchemaError, "keep_bits: expected a whole number from 1 to 23"),
+        ({"size": "16"}, SchemaError, "size: expected N or"),
+        ({"hamiltonian": "neel"}, SimulationError, "hamiltonian: expected a Hamiltonian, found 'neel'"),
+        ({"schedule": "fast"}, SimulationError, "schedule: expected a Schedule, found 'fast'"),
+        ({"B": None, "B_limits": (0.3,), "B_step": 0.01}, SimulationError, "expected B_limits"),
+        ({"B": None, "B_limits": (0.3, 0.6), "B_step": "x"}, SimulationError, "expected B_limits"),
         ({"only_phase": "liquid"}, SimulationError, "liquid"),
         ({"D": [-0.4]}, SchemaError, "handedness=-1"),
     ],
@@ -152,6 +164,14 @@ def test_ensemble__refuses_what_does_not_fit_and_keeps_what_is_there(reference, 
     with pytest.raises(error, match=message):
         skylattice.simulate_ensemble(**{**GRID, "realizations": 3, "store": reference, **SMALL, **change})
     xr.testing.assert_identical(spins(reference), before)
+
+
+def test_ensemble__at_zero_temperature_lies_along_its_fields(tmp_path):
+    schedule = Schedule.geometric(1.0, 0, steps=6, sweeps=60)
+    kinds = {"realizations": np.int64(1), "size": 16.0, "seed": np.int64(1), "progress": False}
+    ds = skylattice.simulate_ensemble(D=0, B=0.5, T=0, schedule=schedule, store=tmp_path / "z.zarr", **kinds)
+    assert float(ds["T"]) == 0
+    assert float(ds.sky.cos_theta().min()) > 1 - 1e-4
 
 
 @pytest.mark.parametrize("version", [None, ensemble.ENGINE_VERSION + 1])

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from skylattice.errors import SimulationError
+from skylattice.errors import SchemaError, SimulationError
 from skylattice.simulation.schedule import Schedule, Stage
 
 
@@ -26,9 +27,15 @@ def test_schedule__survives_json():
         (lambda: Stage(0.1, 1, 1, "glauber"), "glauber"),
         (lambda: Schedule(()), "at least one stage"),
         (lambda: Schedule.geometric(0.0, 0.1), "start > 0"),
-        (lambda: Schedule.geometric(1.0, 0.1, steps=0), "at least 1 step"),
+        (lambda: Schedule.geometric(1.0, 0.1, steps=0), "steps: expected a whole number >= 1"),
     ],
 )
 def test_schedule__refuses_what_cannot_be_run(make, message):
-    with pytest.raises(SimulationError, match=message):
+    with pytest.raises((SimulationError, SchemaError), match=message):
         make()
+
+
+def test_schedule__to_zero_ends_there():
+    schedule = Schedule.geometric(1.0, 0, steps=np.int64(4), sweeps=1)
+    np.testing.assert_allclose([stage.T for stage in schedule], [1.0, 1000**-0.5, 0.001, 0.0])
+    assert [stage.T for stage in Schedule.geometric(1.0, 0.0, steps=1)] == [0.0]

@@ -207,7 +207,8 @@ def place_labels(
     for name, label in labels.items():
         named = tuple(dim for dim in label.dims if dim is not None)
         if label.values.size == 1:
-            coords[name] = ((), label.values.reshape(()))
+            is_axis = name in axes  # of one value
+            coords[name] = ((name,), label.values.reshape(1)) if is_axis else ((), label.values.reshape(()))
         elif len(named) == label.values.ndim and set(named) <= {axes[k] for k in leading}:
             if len(named) == 1 and named[0] not in labels and len(np.unique(label.values)) == label.values.size:
                 axes[axes.index(named[0])] = name
@@ -224,8 +225,12 @@ def place_labels(
         axes[k] = axes[k] or (name if is_grid else SAMPLE)
         coords[name] = ((str(axes[k]),), vectors[name])
     unnamed = [k for k in leading if axes[k] is None]
+    longer = [k for k in unnamed if shape[k] > 1]
     for k in unnamed:
-        axes[k] = f"axis{k}" if len(unnamed) > 1 else "realization" if "realization" not in (*axes, *coords) else SAMPLE
+        axes[k] = f"axis{k}"
+    if len(longer) == 1 or len(unnamed) == 1:
+        taken = "realization" in (*axes, *coords)
+        axes[(longer or unnamed)[0]] = SAMPLE if taken else "realization"
     return tuple(map(str, axes)), coords
 
 

@@ -119,13 +119,13 @@ def open_container(
 
 
 def _dataset(contents: Contents, field: Field, axes: tuple[str, ...], options: dict[str, Any]) -> xr.Dataset:
-    """Spins with their dims; a dim z of one layer goes."""
+    """Spins with their dims; those of one layer, and of one lattice without a name, go."""
     whole = tuple(k for k, name in enumerate(axes) if name in (*SITE_DIMS, COMPONENT, SITE))
     parts = [_decoded(a, a.lazy(tuple(k for k in whole if k < len(a.shape)), contents.path)) for a in field.arrays]
     dims = axes if field.kind == "vectors" else axes[:-1]
     arrays = [xr.DataArray(part, dims=dims) for part in parts]
-    if "z" in dims and arrays[0].sizes["z"] == 1:
-        arrays = [array.isel(z=0) for array in arrays]
+    empty = {d: 0 for d in dims if arrays[0].sizes[d] == 1 and (d == "z" or d.startswith("axis"))}
+    arrays = [array.isel(empty) for array in arrays]  # one layer, and axes of nothing
     if field.kind == "angles":
         return from_angles(*arrays, **options)
     if field.kind == "components":
