@@ -6,16 +6,48 @@ TensorFlow (the default) and JAX.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from skylattice.errors import MissingExtraError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow greets every import otherwise
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # lattices of another size are traced anew, as they must be
+
+
+@contextmanager
+def _without_greetings() -> Iterator[None]:
+    """Keep back what is written to standard error, unless the block fails: libraries greet before they are set up."""
+    try:
+        stderr = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with tempfile.TemporaryFile() as kept_back:
+        os.dup2(kept_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept_back.seek(0)
+            os.write(stderr, kept_back.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
 
 try:
-    import keras
+    with _without_greetings():
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.constant(0.0)  # the first operation greets as well
 except ModuleNotFoundError as error:
     missing = {"keras": "keras", "tensorflow": "tensorflow", "jax": "jax"}.get(error.name or "")
     if missing is None:

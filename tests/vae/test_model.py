@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -273,3 +276,14 @@ def test_spec__bounds_the_weights_from_below(preset):
     model = build(preset, size=40, widths=(16, 32), blocks=(1, 2), **({"latent": 12} if preset == "thesis" else {}))
     actual = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert 0.4 * actual < model.spec.weights_at_least <= actual
+
+
+def test_first_use__of_a_network_writes_nothing_to_the_terminal():
+    """Libraries greet from their native code, which no setting of Python's loggers silences."""
+    code = (
+        "import skylattice; from skylattice import testing\n"
+        "for size in (20, 40, (20, 40), (40, 20), (20, 60), (60, 20)):\n"
+        "    testing.random(size).sky.reconstruction_error('periodic').mse.compute()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
