@@ -31,6 +31,7 @@ from skylattice.schema import (
     FAULT,
     GRID_DIMS,
     MASK,
+    SITE_DIMS,
     SPIN_DIMS,
     STATUS,
     VARIABLES,
@@ -147,7 +148,12 @@ def _faults(ds: xr.Dataset, scalars: xr.Dataset, done: np.ndarray) -> np.ndarray
         charge = scalars["topological_charge"].values.ravel()[done]
         if is_unit.all() and not (is_closed(ds) and charge_is_broken(charge).any()):
             return np.full(len(done), FAULT["none"], np.int8)
-    return faults_of(ds["spin"].values[0, 0, done], tolerance=norm_tolerance(ds), closed=is_closed(ds))
+    there = None
+    if MASK in ds:
+        mask = ds[MASK].broadcast_like(ds["spin"].isel(component=0, drop=True)).transpose(*GRID_DIMS, *SITE_DIMS)
+        there = mask.values[0, 0, done]
+    spin = ds["spin"].values[0, 0, done]
+    return faults_of(spin, tolerance=norm_tolerance(ds), closed=is_closed(ds), there=there)
 
 
 def _write(

@@ -69,7 +69,9 @@ def faults_in(results: xr.Dataset) -> list[Fault]:
     ]
 
 
-def faults_of(spin: np.ndarray, *, tolerance: float = NORM_TOLERANCE, closed: bool = True) -> np.ndarray:
+def faults_of(
+    spin: np.ndarray, *, tolerance: float = NORM_TOLERANCE, closed: bool = True, there: np.ndarray | None = None
+) -> np.ndarray:
     """What is wrong with lattices that should be whole.
 
     Parameters
@@ -80,6 +82,8 @@ def faults_of(spin: np.ndarray, *, tolerance: float = NORM_TOLERANCE, closed: bo
         Largest accepted | |S| - 1 |.
     closed
         Whether the lattices have no edges and no empty sites, so that their charge must be an integer.
+    there
+        Where a site is there, shape (n, y, x) or (y, x); default: everywhere. Spins elsewhere do not matter.
 
     Returns
     -------
@@ -95,6 +99,8 @@ def faults_of(spin: np.ndarray, *, tolerance: float = NORM_TOLERANCE, closed: bo
     with np.errstate(over="ignore", invalid="ignore"):
         length = np.sqrt(np.einsum("...c,...c->...", spin, spin, dtype=np.float64))
     is_finite = np.isfinite(spin).all(axis=-1)
+    if there is not None:
+        length, is_finite = np.where(there, length, 1.0), is_finite | ~there
     checks = {
         "missing": np.isnan(spin).all(axis=(1, 2, 3)),
         "not_finite": ~is_finite.all(axis=(1, 2)),

@@ -152,6 +152,16 @@ def test_faults__of_lattices_with_edges_have_any_charge():
     assert faults_of(spin, closed=False).tolist() == [FAULT["none"]]
 
 
+def test_faults__of_empty_sites_are_none():
+    spin = np.stack([lattice(0), lattice(1)])
+    spin[:, 3:9, 4:8] = 0
+    there = (spin != 0).any(axis=-1)
+    assert faults_of(spin, closed=False, there=there).tolist() == [FAULT["none"], FAULT["none"]]
+    plant(0, 0, 0)(spin[1])
+    assert faults_of(spin, closed=False, there=there).tolist() == [FAULT["none"], FAULT["zero"]]
+    assert faults_of(spin, closed=False, there=there[0]).tolist() == [FAULT["none"], FAULT["zero"]]
+
+
 def test_rounded_spins__are_as_long_as_the_store_says(tmp_path):
     path = tmp_path / "r.zarr"
     create_store(path, D=[0.5], B=[0.1], realizations=1, layout=Layout(SIZE, 0.006, Hamiltonian(), keep_bits=6))
