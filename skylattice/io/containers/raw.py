@@ -6,6 +6,8 @@ import io
 import math
 import mmap
 import os
+import struct
+import tokenize
 import zipfile
 import zlib
 from functools import lru_cache
@@ -29,7 +31,8 @@ _DAMAGED = "The file is damaged or was cut: copy it again, or write it again."
 #: What zipfile and numpy raise for files that are damaged.
 _DAMAGE = (
     *(ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError),
-    *(OverflowError, TypeError, KeyError, AttributeError, SyntaxError, RecursionError, MemoryError),
+    *(OverflowError, TypeError, KeyError, AttributeError, SyntaxError, RecursionError, MemoryError, OSError),
+    *(IndexError, struct.error, tokenize.TokenError),  # the header of a npy file is a Python literal
 )
 
 
