@@ -112,10 +112,11 @@ def refinement_table() -> str:
     for name, measured in models.items():
         of = {(row["kind"], row["refine"]): row for row in measured["rows"]}
         for kind in dict.fromkeys(kind for kind, _ in of):
-            plain, fast, best = (of[kind, refine] for refine in (None, "fast", "best"))
-            errors = " | ".join(f"{row['mse']:.4f}" for row in (plain, fast, best))
-            lattices = f"{plain['n']} of {kind}, {plain['n_defects']:.0f}"
-            rows.append(f"| `{name}` | {lattices} | {errors} | {plain['miscounted']:.2f}, {best['miscounted']:.2f} |")
+            found = [of.get((kind, refine)) for refine in (None, "fast", "best")]
+            errors = " | ".join(f"{row['mse']:.4f}" if row else "" for row in found)
+            miscounted = ", ".join(f"{row['miscounted']:.2f}" for row in (found[0], found[2]) if row)
+            lattices = f"{found[0]['n']} of {kind}, {found[0]['n_defects']:.0f}"
+            rows.append(f"| `{name}` | {lattices} | {errors} | {miscounted} |")
     return "\n".join(rows)
 
 

@@ -28,6 +28,7 @@ RANGES = {
     "step": Range(0, 2, is_open=True),
     "steps": Range(1, 10_000, is_whole=True),
     "rate": Range(0, 10, is_open=True),
+    "pull": Range(0, 100),
     "most_nats": Range(1, 100),
 }
 
@@ -45,8 +46,11 @@ class Refinement:
         Fast: so many times z ← z + step · (e(x) - e(d(z))), from z = e(x), with e and d the means of encoder and
         decoder. Where it stands still, the reconstruction has the code that the lattice has.
     steps, rate
-        Best: so many steps of Adam from the fast code, on MSE + C_KL · KL at ε = 0, over the latents that carry
-        something.
+        Best: so many steps of Adam from the fast code z0, on MSE + pull · C_KL · ½ Σ (z - z0)² / σ² at ε = 0, over the
+        latents that carry something.
+    pull
+        Best: C_KL / σ² is the curvature that the posterior states, so this is a trust region in units of it. The KL
+        divergence in its place shrinks the code into its own noise, and nothing in its place lets it grow.
     most_nats
         Best: the code says at most so many times the nats of the plain one; what is beyond is taken back towards it.
 
@@ -60,6 +64,7 @@ class Refinement:
     step: float = 0.6
     steps: int = 40
     rate: float = 0.05
+    pull: float = 0.2
     most_nats: float = 1.15
 
     def __post_init__(self) -> None:
@@ -73,7 +78,8 @@ class Refinement:
         fast = f"{self.passes} pass{'es' if self.passes > 1 else ''} of {self.step:g}"
         if refine == "fast":
             return f"fast: {fast}"
-        return f"best: {fast}, {self.steps} steps of {self.rate:g}, at most {self.most_nats:g} of the plain nats"
+        steps = f"{self.steps} steps of {self.rate:g} with a pull of {self.pull:g}"
+        return f"best: {fast}, {steps}, at most {self.most_nats:g} of the plain nats"
 
     def to_config(self) -> dict[str, Any]:
         """JSON-ready values."""

@@ -90,10 +90,14 @@ class Runner:
     def _descend(self, z: np.ndarray, log_var: np.ndarray, spin: np.ndarray, parameters: np.ndarray) -> np.ndarray:
         """Adam on the live latents of each lattice; nothing in it mixes the lattices of a batch."""
         gradient = self._gradient(spin.shape[1:3])
+        weight = self.refinement.pull * self.model.spec.kl_weight(spin.shape[1:3])
+        constant = [
+            ops.convert_to_tensor(array) for array in (spin, parameters, z, np.float32(weight) * np.exp(-log_var))
+        ]
         is_live = np.exp(log_var) < _LIVE_VARIANCE
         mean, square = np.zeros_like(z), np.zeros_like(z)
         for step in range(1, self.refinement.steps + 1):
-            slope = np.asarray(ops.convert_to_numpy(gradient(*map(ops.convert_to_tensor, (z, spin, parameters)))))
+            slope = np.asarray(ops.convert_to_numpy(gradient(ops.convert_to_tensor(z), *constant)))
             mean = _DECAY[0] * mean + (1 - _DECAY[0]) * slope
             square = _DECAY[1] * square + (1 - _DECAY[1]) * slope**2
             scaled = np.sqrt(square / (1 - _DECAY[1] ** step)) + _EPSILON
@@ -101,14 +105,14 @@ class Runner:
         return z
 
     def _gradient(self, size: tuple[int, int]) -> Any:
-        """Of MSE + C_KL · KL at ε = 0, summed over the batch, along the code."""
+        """Of the MSE at ε = 0 and of the pull to where the code came from, summed over the batch, along the code."""
         if size not in self._gradients:
-            weight, decoder = self.model.spec.kl_weight(size), self.model.decoder
+            decoder = self.model.decoder
 
-            def objective(z: Any, spin: Any, parameters: Any) -> Any:
+            def objective(z: Any, spin: Any, parameters: Any, start: Any, stiffness: Any) -> Any:
                 output = decoder(z, parameters, size=size, training=False)
                 error = ops.sum(ops.mean(ops.square(output - spin), axis=(1, 2, 3)))
-                return error + 0.5 * weight * ops.sum(ops.square(z))
+                return error + 0.5 * ops.sum(stiffness * ops.square(z - start))
 
             self._gradients[size] = compiled_gradient(objective)
         return self._gradients[size]

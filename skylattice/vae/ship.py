@@ -15,7 +15,6 @@ import numpy as np
 from skylattice.errors import ModelError
 from skylattice.vae import artifact
 from skylattice.vae.config import TrainConfig
-from skylattice.vae.mixture import Mixture
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -64,13 +63,11 @@ def make(name: str, *, folder: str | Path = artifact.SHIPPED) -> Path:
 
 
 def simulate(store: str) -> None:
-    """Simulate the training data of a recipe: a store of :data:`ENSEMBLES`, or the mixture that a YAML file states."""
+    """Simulate an ensemble of :data:`ENSEMBLES`; the mixture of a YAML file is simulated when it is trained on."""
     from skylattice.simulation.ensemble import simulate_ensemble
 
     if store in ENSEMBLES:
         simulate_ensemble(B_limits=(0.3, 0.65), only_phase="skyrmion", store=store, **ENSEMBLES[store])
-    else:
-        Mixture.from_yaml(store).simulate()
 
 
 def publish(config: TrainConfig, name: str, folder: str | Path = artifact.SHIPPED) -> Path:

@@ -316,9 +316,11 @@ class _Run(keras.callbacks.Callback):
 
 
 def open_data(store: str) -> xr.Dataset:
-    """Training data: an ensemble store, or what the YAML file of a recipe says."""
+    """Training data: an ensemble store, or the lattices of a recipe (YAML), simulated where they are missing."""
     if store.endswith((".yaml", ".yml")):
-        return Mixture.from_yaml(store).open()
+        mixture = Mixture.from_yaml(store)
+        mixture.simulate()
+        return mixture.open()
     from skylattice.io.store import open_ensemble
 
     return open_ensemble(store)
