@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -148,6 +149,11 @@ def _fits(shape: tuple[int, ...], layout: tuple[str, ...], size: tuple[int, int]
 def in_order(array: Any, axes: Axes, size: tuple[int, int] | None) -> tuple[Any, Axes]:
     """The array as ``(..., y, x, component)`` in chunks of whole lattices, and the names of its leading axes.
 
+    Warns
+    -----
+    UserWarning
+        If chunks cut through lattices, and are joined.
+
     Raises
     ------
     SchemaError
@@ -167,6 +173,13 @@ def in_order(array: Any, axes: Axes, size: tuple[int, int] | None) -> tuple[Any,
     elif size is not None and array.shape[-3:-1] != size:
         raise SchemaError(f"size: expected {array.shape[-3]}×{array.shape[-2]} as the spins have it, found {size}.")
     if hasattr(array, "__dask_graph__"):
+        pieces = [len(array.chunks[axis]) for axis in (-3, -2)]
+        if SITE not in axes and max(pieces) > 1:
+            warnings.warn(
+                f"spin: its lattices were cut into {pieces[0]} × {pieces[1]} chunks (y × x), which are joined: each is "
+                "read as a whole. Chunks of whole lattices are faster: array.rechunk((1, ..., -1, -1, -1)).",
+                stacklevel=4,
+            )
         array = array.rechunk(dict.fromkeys(range(array.ndim - 3, array.ndim), -1))
     return array, tuple(axes[k] for k in leading)
 

@@ -203,7 +203,8 @@ def test_errors__of_lazy_spins_come_when_they_are_computed():
         ds = from_arrays(da.from_array(2 * spins(3), chunks=(1, *SIZE, 3)))
     with pytest.raises(SchemaError, match=r"\|S\| = 2"):
         ds.load()
-    whole = from_arrays(da.from_array(2 * spins(3), chunks=(1, 4, 4, 3)), normalise=True)
+    with pytest.warns(UserWarning, match=r"cut into \d × \d chunks \(y × x\), which are joined"):
+        whole = from_arrays(da.from_array(2 * spins(3), chunks=(1, 4, 4, 3)), normalise=True)
     np.testing.assert_allclose(whole.spin.values.reshape(3, *SIZE, 3), spins(3))
 
 
