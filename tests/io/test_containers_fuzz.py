@@ -74,8 +74,11 @@ def check_outcome(path):
     assert (np.isnan(spin).all(axis=(-3, -2, -1))[..., None, None] | (abs(length - 1) < 2e-3)).all()
 
 
-@pytest.mark.parametrize("n", [60, pytest.param(10_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", KINDS)
+#: The library of HDF5 itself loops without end over some damaged groups (about one file in some thousands).
+MANY = [pytest.param(name, 10_000, marks=pytest.mark.slow) for name in KINDS if name != "a.h5"]
+
+
+@pytest.mark.parametrize(("name", "n"), [*((name, 60) for name in KINDS), *MANY])
 def test_mutated_file__is_an_error_or_harmless(tmp_path, name, n):
     KINDS[name](tmp_path / name)
     data, rng = (tmp_path / name).read_bytes(), np.random.default_rng(n)
