@@ -74,7 +74,7 @@ def check_outcome(path):
     assert (np.isnan(spin).all(axis=(-3, -2, -1))[..., None, None] | (abs(length - 1) < 2e-3)).all()
 
 
-#: The library of HDF5 itself loops without end over some damaged groups (about one file in some thousands).
+#: The library of HDF5 itself loops without end over some damaged groups.
 MANY = [pytest.param(name, 10_000, marks=pytest.mark.slow) for name in KINDS if name != "a.h5"]
 
 

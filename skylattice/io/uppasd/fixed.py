@@ -1,6 +1,6 @@
 """Rows of a spin file that have the columns of UppASD, all numbers at once: eight digits are one word of eight bytes.
 
-What is printed as UppASD prints it, which is nearly always so, takes a tenth of the time that :func:`float` would. The
+What is printed as UppASD prints it, which is nearly always so, needs no call of :func:`float` for each number. The
 numbers are the same, bit for bit: nine digits are a whole number that float64 holds, and so is the power of ten that it
 is divided by, so that the one division rounds as it should. For anything else the answer is None, and the rows are read
 one by one, which also tells what is wrong with them.
