@@ -208,6 +208,33 @@ def analyse(
 
 
 @app.command()
+def verify(
+    store: Annotated[Path, typer.Argument(help="An ensemble store.")],
+    repair: Annotated[bool, typer.Option("--repair", help="Put right what can be computed anew.")] = False,
+    results: Annotated[bool, typer.Option(help="Look at the results beside it too.")] = True,
+    threads: Threads = None,
+    scheduler: Scheduler = None,
+) -> None:
+    """Read everything in a store and name what is damaged, missing or stale; exit code 0 only if nothing is.
+
+    With --repair: results are computed from the lattices, lattices from their seeds where that gives the very bits.
+    """
+    from skylattice.study.verify import verify_store
+
+    with computing_on(threads, scheduler):
+        verification = verify_store(store, repair=repair, results=results)
+    for line in (*verification.left, *verification.repaired):
+        colour, word = ("red", "error") if line in verification.left else ("green", "repaired")
+        console.print(f"[{colour}]{word}[/{colour}] {escape(line)}", highlight=False, soft_wrap=True)
+    if not verification.found:
+        console.print("[green]Nothing wrong found.[/green]")
+    if not verification.ok:
+        hint = "" if repair else f" Try: skylattice verify {store} --repair"
+        console.print(f"{len(verification.left)} things are wrong.{hint}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+@app.command()
 def upgrade(store: Annotated[Path, typer.Argument(help="An ensemble store.")]) -> None:
     """Convert a store of an earlier format version, spins as they are, so that lattices can be added."""
     from skylattice.io.upgrade import upgrade_store

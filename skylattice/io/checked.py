@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from skylattice.io.guard import explained
 from skylattice.io.seals import CHECKSUM, DOCUMENT, check, is_sealed, parse
 from skylattice.schema import STATUS
 
+#: Attribute of a group: the arrays that it was made with.
+ARRAYS = "arrays"
 #: Arrays whose chunks are there only where a lattice is.
 SPARSE = ("spin", "mask")
 #: What zarr and its codecs raise for bytes that make no sense.
@@ -79,7 +82,8 @@ class CheckedStore(WrapperStore[Store]):
         array = chunk["array"]
         if array not in SPARSE:
             return True
-        return array == "mask" and await self._store.exists(f"spin/c{chunk['place']}")
+        place = chunk["place"]  # of the spins: one more dim
+        return array == "mask" and await self._store.exists(f"spin/c{place}{place[:1]}0")
 
 
 def missing(where: str, array: str, key: str) -> StoreError:
@@ -206,6 +210,20 @@ class StoredArray(BackendArray):
                 yield key_of(self.array, place)
 
 
+def arrays_of(group: Any) -> dict[str, Any]:
+    """The arrays that a group names; all that lie in it where it names none."""
+    promised = group.attrs.get(ARRAYS)
+    if promised is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of zarr, for folders that are none of its own
+            return dict(group.arrays())
+    found = {}
+    for name in promised:
+        with suppress(KeyError):  # who opens the group misses it
+            found[name] = group[name]
+    return found
+
+
 def read_group(group: Any) -> xr.Dataset:
     """All arrays of a checked group, lazily, in no chunks; coordinates are read.
 
@@ -213,7 +231,7 @@ def read_group(group: Any) -> xr.Dataset:
     """
     where = group.store.where
     with translated(where):
-        arrays = dict(group.arrays())
+        arrays = arrays_of(group)
         attrs = {key: value for key, value in group.attrs.asdict().items() if key != CHECKSUM}
     prefix = f"{group.path}/" if group.path else ""
     stored = {name: StoredArray(array, where) for name, array in arrays.items()}
@@ -229,7 +247,7 @@ def read_group(group: Any) -> xr.Dataset:
         if len(dims) != len(array.shape) or None in dims:
             raise StoreError(f"{where}: array {prefix + name!r}: expected a name for each of its dims, found {dims}.")
         variables[name] = xr.Variable(dims, indexing.LazilyIndexedArray(array), own)
-    lengths = {name: v.sizes[name] for name, v in variables.items() if v.dims == (name,)}
+    lengths: dict[Any, int] = {name: v.sizes[name] for name, v in variables.items() if v.dims == (name,)}
     for name, variable in variables.items():
         cut = {dim: slice(lengths[dim]) for dim in variable.dims if variable.sizes[dim] > lengths.get(dim, np.inf)}
         variables[name] = variable.isel(cut)

@@ -12,6 +12,10 @@ from skylattice.io.formats import FORMATS, HEAD, format_of
 from skylattice.io.problems import Diagnosis, LocatedError, shown
 from skylattice.io.sources import find_sources, is_store
 from skylattice.io.uppasd.examine import examine_part
+from skylattice.io.verify import check_store
+
+#: Damaged files of a store that are named one by one.
+_MOST_DAMAGES = 20
 
 
 def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
@@ -92,6 +96,8 @@ def _examine_store(path: Path) -> Diagnosis:
                 raise
             raise LocatedError(path, f"expected zarr metadata, found {error!r}.", "Restore it from a copy.") from None
         diagnosis.kind = "ensemble store"
+        for damage in check_store(path)[:_MOST_DAMAGES]:
+            diagnosis.add("error", f"{damage}.", f"Put it right: skylattice verify {path} --repair")
         lattices = ", ".join(f"{number} {status}" for status, number in facts["lattices"].items() if number)
         diagnosis.summary = (
             f"{len(facts['D'])} × {len(facts['B'])} points (D × B), {facts['realizations']} realizations of "

@@ -17,9 +17,10 @@ import xarray as xr
 
 from skylattice.errors import StoreError
 from skylattice.io.atomic import new_folder
+from skylattice.io.checked import ARRAYS, open_group, read_group
 from skylattice.io.guard import explained, local_path, locked
 from skylattice.io.seals import DOCUMENT, seal_folder, write_document
-from skylattice.io.store import ARRAYS, check_version
+from skylattice.io.store import check_version
 from skylattice.schema import FORMAT_VERSION, GRID_DIMS, label_dataset
 from skylattice.stacking import empty_value
 
@@ -127,8 +128,6 @@ def open_results(path: str | os.PathLike[str], group: str) -> xr.Dataset:
         If it was not computed yet, a newer version wrote it, or a document is damaged or missing; when values are read,
         for damaged or missing chunks.
     """
-    from skylattice.io.checked import open_group, read_group
-
     target = results_path(path)
     try:
         opened = open_group(target, path=group)

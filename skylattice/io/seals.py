@@ -22,7 +22,7 @@ DOCUMENT = "zarr.json"
 #: The attribute that holds the checksum.
 CHECKSUM = "checksum"
 #: Bytes of a document, at most: an import names each of its sources there.
-_LIMIT = 1 << 26
+LIMIT = 1 << 26
 
 
 def canonical(document: dict[str, Any]) -> bytes:
@@ -92,7 +92,7 @@ def damaged(where: str, problem: str) -> StoreError:
 def read_document(folder: Path, *, sealed: bool = True) -> dict[str, Any]:
     """The document of an array or group in a local folder, checked."""
     path = folder / DOCUMENT
-    document = parse(read_bounded(path, limit=_LIMIT, what="metadata"), os.fspath(path))
+    document = parse(read_bounded(path, limit=LIMIT, what="metadata"), os.fspath(path))
     if sealed:
         check(document, os.fspath(path))
     return document

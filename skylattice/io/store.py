@@ -31,9 +31,6 @@ from skylattice.schema import COMPONENTS, FORMAT_VERSION, GRID_DIMS, STATUS, lab
 if TYPE_CHECKING:
     from zarr.abc.store import Store
 
-#: Attribute of the group: the arrays that it was made with.
-ARRAYS = "arrays"
-
 #: How often a store is opened anew that seems damaged, and after how many seconds.
 _TRIES, _PAUSE = 3, 0.05
 
@@ -78,7 +75,7 @@ def open_ensemble(
         ...
     skylattice.errors.StoreError: nowhere.zarr: there is no ensemble store here. Check the path, or create one ...
     """
-    from skylattice.io.checked import open_group, read_group
+    from skylattice.io.checked import ARRAYS, open_group, read_group
 
     where = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if isinstance(where, str) and "://" not in where:

@@ -13,7 +13,7 @@ import numpy as np
 
 from skylattice.errors import SchemaError, StoreError
 from skylattice.io.atomic import new_folder
-from skylattice.io.checked import open_group, translated
+from skylattice.io.checked import ARRAYS, open_group, translated
 from skylattice.io.chunks import (
     PER_LATTICE,
     block_shape,
@@ -28,7 +28,7 @@ from skylattice.io.guard import explained, local_path, locked
 from skylattice.io.lattices import filled, lattice_ids, round_mantissa, shaped, sites_of
 from skylattice.io.layout import Layout, check_alike, layout_of
 from skylattice.io.seals import read_document, seal_folder, write_document
-from skylattice.io.store import ARRAYS, check_extendable, no_store, open_ensemble
+from skylattice.io.store import check_extendable, no_store, open_ensemble
 from skylattice.schema import GRID_DIGITS, SPIN_DIMS, STATUS, check_coordinate, check_values
 
 
