@@ -39,7 +39,7 @@ LENGTH_TOLERANCE = 1e-3
 #: Meaning of ``status``: one int8 per lattice.
 STATUS = {"empty": 0, "done": 1, "skipped": 2, "failed": 3}
 #: Meaning of ``phase``: one int8 per lattice; -1 marks a hole.
-PHASE = {"empty": -1, "ferromagnet": 0, "spiral": 1, "skyrmion": 2, "mixed": 3}
+PHASE = {"empty": -1, "ferromagnet": 0, "spiral": 1, "skyrmion": 2, "mixed": 3, "disordered": 4}
 #: Meaning of ``fault``: why a lattice has no results, one int8 per lattice; -1 marks a hole. A crowded one lacks only
 #: those of its skyrmions. In words: :data:`skylattice.study.faults.REASONS`.
 FAULT = {

@@ -244,6 +244,7 @@ def _measure_textures(spin, background, run, n_runs, centre, table):
         vorticity = -background * table[k, _Q]
         coherent = abs(phase[k]) > COHERENT * total[k]
         gamma = math.atan2(phase[k].imag, phase[k].real)
+        gamma = math.pi if gamma == -math.pi else gamma
         table[k, _M], table[k, _P] = vorticity, -background
         table[k, _GAMMA] = gamma if coherent else np.nan
         table[k, _TEXTURE] = MIXED

@@ -14,14 +14,16 @@ def phase(spin: xr.DataArray, B: xr.DataArray | float = 0.0, sites: Sites = TORU
     """Label the magnetic phase of each lattice.
 
     The rule looks at the regions of 4-connected sites that point against the background, which lies along the field,
-    or along the mean S_z where B = 0. Each region carries an integer charge (see :mod:`skylattice.kernels.regions`). A
-    region is a *skyrmion* if its charge is +1 or -1, it does not close on itself around the torus, and the sum of its
-    second moments is below 1.4 times that of the disc of the same area: an ellipse with axes as 1 to 2.4 has that; a
-    curled stripe, which has gaps, has more than 2. With r the reversed share of the sites, and f the share of the
-    reversed sites that lie in skyrmions:
+    or along the mean S_z where B = 0, or along the mean spin where that lies in the plane. Each region carries an
+    integer charge (see :mod:`skylattice.kernels.regions`). A region is a *skyrmion* if its charge is +1 or -1, it does
+    not close on itself around the torus, and the sum of its second moments is below 1.4 times that of the disc of the
+    same area: an ellipse with axes as 1 to 2.4 has that; a curled stripe, which has gaps, has more than 2. With r the
+    reversed share of the sites, f the share of the reversed sites that lie in skyrmions, and a the mean cosine of the
+    angles between the spins and the sums of their neighbours, the first that fits:
 
     ============ ====================================================================
     ferromagnet  no region is charged, and r < 1 % (or > 99 %: reversed as a whole)
+    disordered   a < 0.87: molten, at temperatures above about 0.45
     skyrmion     f >= 0.75 and r >= 5 %: a lattice, not a dilute gas
     spiral       f <= 0.25
     mixed        anything else

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from skylattice import schema, testing
+from skylattice import Hamiltonian, schema, testing
 from skylattice.errors import SchemaError
 from skylattice.kernels import phase as kernel
 from skylattice.observables.phase import phase
+from skylattice.simulation.engine import anneal, random_lattice
+from skylattice.simulation.schedule import Schedule
 
 
 def triangular(**parameters):
@@ -56,6 +58,7 @@ def test_kernel__speaks_the_schema():
         "spiral": kernel.SPIRAL,
         "skyrmion": kernel.SKYRMION,
         "mixed": kernel.MIXED,
+        "disordered": kernel.DISORDERED,
     }
 
 
@@ -105,6 +108,44 @@ def test_phase__stays_under_translation_and_rotation(expected):
     turn = xr.DataArray([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]], dims=("component", "old"))
     turned = xr.dot(turn, spin.rename(component="old"), dim="old").isel(y=slice(None, None, -1))
     assert name(phase(turned.rename(x="y", y="x"))) == expected
+
+
+def annealed(T, D=0.5, B=0.125, size=96):
+    """A lattice cooled from high temperature to T."""
+    start, sweeps = np.random.SeedSequence(1).spawn(2)
+    schedule = Schedule.geometric(1.0, T, steps=10, sweeps=10)
+    spin = anneal(random_lattice((size, size), start), schedule, D=D, B=B, hamiltonian=Hamiltonian(), seed=sweeps)
+    return testing.dataset(spin, D=D, B=B)
+
+
+@pytest.mark.parametrize(("T", "expected"), [(0.1, "skyrmion"), (0.3, "skyrmion"), (0.5, "disordered")])
+def test_phase__of_a_molten_lattice_is_disordered(T, expected):
+    assert name(annealed(T).sky.phase()) == expected
+
+
+@pytest.mark.parametrize("T", [0.1, 0.3])
+def test_phase__of_a_ferromagnet_along_any_direction(T):
+    """Without DMI and field the magnetization lies along no axis; here it is turned into the plane."""
+    ds = annealed(T, D=0.0, B=0.0)
+    mean = ds.sky.magnetization().values.ravel()
+    assert np.linalg.norm(mean) > 0.7
+    frame, _ = np.linalg.qr(np.column_stack([mean, np.eye(3)[:2].T]))
+    for axis in range(3):  # the magnetization along x, y and z
+        turned = np.roll(ds.spin.values @ frame, axis, axis=-1)
+        assert name(ds.assign(spin=(ds.spin.dims, turned)).sky.phase()) == "ferromagnet"
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_skyrmions__in_a_background_in_the_plane_are_those_in_one_along_z(axis):
+    """The same texture with all spins turned: charge, places and sizes stay."""
+    ds = testing.planted_skyrmions([(10.3, 12.0), (30.0, 25.5)], radius=4, size=40, B=0.0)
+    turned = ds.assign(spin=(ds.spin.dims, np.roll(ds.spin.values, axis + 1, axis=-1)))
+    found, expected = turned.sky.skyrmions(), ds.sky.skyrmions()
+    assert found.n_skyrmions.item() == 2
+    for variable in ("charge", "skyrmion_x", "skyrmion_y", "n_spins", "radius"):
+        np.testing.assert_allclose(found[variable], expected[variable], atol=1e-4)
+    assert abs(found.core_m_z.values.ravel()[:2]).max() < 0.4  # that of the spin as it is, in the plane
+    assert turned.sky.qc().unexplained_charge.item() == pytest.approx(0, abs=1e-9)
 
 
 def test_phase__takes_the_background_from_the_magnetization_without_a_field():
