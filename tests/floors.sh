@@ -9,7 +9,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 uv venv --quiet --python "${PYTHON:-3.11}" "$folder/env"
 uv pip install --quiet --python "$folder/env/bin/python" --resolution "$resolution" \
-  --editable '.[plot,table,catalog]' pytest hypothesis
+  --editable '.[plot,table,catalog]' 'pytest>=8' 'hypothesis>=6.100'
 SKYLATTICE_NUMBA_CACHE=1 "$folder/env/bin/python" -m pytest -q -p no:cacheprovider -m "not slow and not long" \
   tests/io tests/simulation tests/observables tests/cli tests/test_schema.py tests/test_arrays.py tests/test_stacking.py \
   tests/test_hamiltonian.py tests/test_accessor.py tests/test_catalog.py "${@:2}"

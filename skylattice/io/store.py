@@ -107,7 +107,10 @@ def open_ensemble(
         if name != "realization" and name in ds.indexes and not ds.indexes[name].is_monotonic_increasing:
             ds = ds.sortby(str(name))
     ds.attrs["store"] = str(where)
-    return ds.load() if load else ds
+    if load:
+        ds["status"].load()  # first: what it promises is there already, whoever writes meanwhile
+        ds.load()
+    return ds
 
 
 def info(path: str | os.PathLike[str]) -> dict[str, Any]:

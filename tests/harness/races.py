@@ -147,8 +147,10 @@ def _settle(race: Race, folder: Path, after: State) -> list[str]:
     if race.results_may_vary:
         problems += _promises(folder)
     else:
-        lattices = {key: value for key, value in look(folder).items() if "results" not in key}
-        problems += [f"afterwards, {text}" for text in differences(lattices, after, after)]
+        found, wanted = (
+            {key: value for key, value in state.items() if key.startswith("e.zarr")} for state in (look(folder), after)
+        )
+        problems += [f"afterwards, {text}" for text in differences(found, wanted)]
     for action in (race.one, race.other):
         try:
             action(folder)
