@@ -14,8 +14,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-os.environ["KERAS_BACKEND"] = "numpy"  # imports no threads; no network is run
-
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +92,7 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--races", type=int, default=42, help="of each kind")
     parser.add_argument("--kills", type=int, default=60)
     options = parser.parse_args(arguments)
+    os.environ["KERAS_BACKEND"] = "numpy"  # of this process alone: it starts no threads, and no network is run
     found = [json.loads(line) for line in options.state.read_text().splitlines()] if _there(options.state) else []
     known = {one["trial"] for one in found}
     with warnings.catch_warnings():
