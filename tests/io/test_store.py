@@ -273,7 +273,7 @@ def test_layout__of_other_lattices_does_not_fit(path):
     check_layout(path, LAYOUT)
     with pytest.raises(StoreError, match="to_handedness"):
         check_layout(path, Layout((8, 10), 0.006, Hamiltonian("bloch", 1)))
-    with pytest.raises(StoreError, match="keep_bits"):
+    with pytest.raises(SchemaError, match="keep_bits"):
         Layout((8, 10), 0.006, Hamiltonian(), keep_bits=0)
     with pytest.raises(SchemaError, match="T: expected values >= 0"):
         Layout((8, 10), -1.0, Hamiltonian())

@@ -114,6 +114,8 @@ def open_container(
     for name in ("T", "realization"):
         if name in coords and set(coords[name][0]) <= set(ds.dims):
             along, values = coords[name]
+            if not along and ds.sizes.get(name) == 1:
+                along, values = (name,), np.atleast_1d(values)
             ds = ds.assign_coords({name: (along, values, VARIABLES[name].attrs())})
     return _on_grid(ds).assign_attrs(source=_source(path, field), file_format=contents.kind)
 
