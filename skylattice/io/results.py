@@ -68,7 +68,8 @@ def write_results(path: str | os.PathLike[str], group: str, ds: xr.Dataset, *, v
         for parent in (target, *(target / Path(*group.split("/")[:k]) for k in range(1, group.count("/") + 1))):
             if not (parent / DOCUMENT).exists():
                 parent.mkdir(parents=True, exist_ok=True)
-                write_document(parent, {"zarr_format": 3, "node_type": "group", "attributes": {}})
+                attrs = {"format_version": FORMAT_VERSION}  # so that a checksum must be there
+                write_document(parent, {"zarr_format": 3, "node_type": "group", "attributes": attrs})
         with new_folder(target / group) as folder:
             _fill(folder, ds.assign_attrs({ANALYSIS_VERSION: version}))
             seal_folder(folder)

@@ -25,6 +25,13 @@ CHECKSUM = "checksum"
 LIMIT = 1 << 26
 
 
+#: Entries of zarr's documents.
+_ENTRIES = {
+    *("zarr_format", "node_type", "attributes", "shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs"),
+    *("fill_value", "dimension_names", "storage_transformers", "consolidated_metadata"),
+}
+
+
 def canonical(document: dict[str, Any]) -> bytes:
     """A document as it is summed and written: sorted keys, no white space."""
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
@@ -51,10 +58,7 @@ def _digest(document: dict[str, Any]) -> str:
 def is_sealed(document: dict[str, Any]) -> bool:
     """Whether a document has a checksum of this version, or must have one."""
     attrs = document["attributes"]
-    version = attrs.get("format_version")
-    if not isinstance(version, int):
-        return CHECKSUM in attrs
-    return version == FORMAT_VERSION or (version < FORMAT_VERSION and CHECKSUM in attrs)
+    return CHECKSUM in attrs or attrs.get("format_version") == FORMAT_VERSION
 
 
 def parse(data: bytes, where: str) -> dict[str, Any]:
@@ -71,6 +75,8 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
         raise damaged(where, f"it does not parse as JSON: {error}") from None
     if not isinstance(document, dict) or not isinstance(document.setdefault("attributes", {}), dict):
         raise damaged(where, "it is no metadata of zarr")
+    if unknown := sorted(set(document) - _ENTRIES):  # a name that lost its meaning would take what it named with it
+        raise damaged(where, f"its entries {unknown} are none of zarr's")
     return document
 
 

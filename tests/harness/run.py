@@ -52,6 +52,14 @@ def outcomes(known: set[str], options: argparse.Namespace) -> Iterator[dict[str,
                     yield {"what": f"race: {name}", "trial": f"{name} {k}", "problem": race.run(float(delay))}
 
 
+def damaged(known: set[str], n: int) -> Iterator[dict[str, Any]]:
+    """So many damaged files of a small store."""
+    from harness import damage
+
+    if n:
+        yield from damage.outcomes(known, n)
+
+
 def killed(known: set[str], n_kills: int) -> Iterator[dict[str, Any]]:
     """Local clusters until so many processes were killed."""
     from harness import kills
@@ -91,13 +99,15 @@ def main(arguments: list[str] | None = None) -> list[dict[str, Any]]:
     parser.add_argument("--points", type=int, help="crash points of each command; default: see COMMANDS")
     parser.add_argument("--races", type=int, default=42, help="of each kind")
     parser.add_argument("--kills", type=int, default=60)
+    parser.add_argument("--damages", type=int, default=3000, help="files changed, cut or removed")
     options = parser.parse_args(arguments)
     os.environ["KERAS_BACKEND"] = "numpy"  # of this process alone: it starts no threads, and no network is run
     found = [json.loads(line) for line in options.state.read_text().splitlines()] if _there(options.state) else []
     known = {one["trial"] for one in found}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for part in (outcomes(known, options), killed(known, options.kills)):
+        # Damage comes last: reading starts threads, and crash points fork.
+        for part in (outcomes(known, options), killed(known, options.kills), damaged(known, options.damages)):
             for one in part:
                 found.append(one)
                 if options.state:

@@ -25,7 +25,7 @@ def run(*arguments):
 
 def test_sample__of_crash_points_and_races_loses_nothing(tmp_path):
     commands = ["simulate", "extend", "import", "analyse", "re-analyse", "generate", "encode"]
-    options = ["--points", 3, "--races", 1, "--kills", 0, "--table", tmp_path / "table.json"]
+    options = ["--points", 3, "--races", 1, "--kills", 0, "--damages", 0, "--table", tmp_path / "table.json"]
     rows = run(*options, "--commands", *commands)
     assert {f"crash: {name}" for name in commands} < set(rows)
     assert sum(row["tries"] for row in rows.values()) == 3 * len(commands) + 5
@@ -36,7 +36,7 @@ def test_sample__of_crash_points_and_races_loses_nothing(tmp_path):
 @pytest.mark.long
 def test_all__of_it_loses_nothing(tmp_path):
     rows = run("--state", tmp_path / "state", "--table", tmp_path / "table.json")
-    for kind, least in (("crash", 500), ("race", 200), ("kill", 60)):
+    for kind, least in (("flip", 1500), ("crash", 500), ("race", 200), ("kill", 60)):
         assert sum(row["tries"] for what, row in rows.items() if what.startswith(kind)) >= least
     for row in rows.values():
         assert row["survived"] == row["tries"], row
@@ -62,7 +62,20 @@ def test_harness__finds_what_is_not_whole(tmp_path):
         "rows = run.main(sys.argv[1:])\n"
     )
     table = tmp_path / "table.json"
-    options = ["--commands", "simulate", "--points", "8", "--races", "0", "--kills", "0", "--table", str(table)]
+    options = [
+        "--commands",
+        "simulate",
+        "--points",
+        "8",
+        "--races",
+        "0",
+        "--kills",
+        "0",
+        "--damages",
+        "0",
+        "--table",
+        str(table),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(TESTS)}
     subprocess.run([sys.executable, "-c", code, *options], env=environment, check=True, capture_output=True)
     (row,) = json.loads(table.read_text())

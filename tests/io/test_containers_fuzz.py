@@ -75,7 +75,7 @@ def check_outcome(path):
 
 
 #: The library of HDF5 itself loops without end over some damaged groups.
-MANY = [pytest.param(name, 10_000, marks=pytest.mark.slow) for name in KINDS if name != "a.h5"]
+MANY = [pytest.param(name, 10_000, marks=pytest.mark.long) for name in KINDS if name != "a.h5"]
 
 
 @pytest.mark.parametrize(("name", "n"), [*((name, 60) for name in KINDS), *MANY])

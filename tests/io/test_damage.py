@@ -6,79 +6,30 @@ import shutil
 
 import numpy as np
 import pytest
-import xarray as xr
+from harness.damage import LAYOUT, files, flip, flip_spares_nobody, lattices, make_whole, values
 
-from skylattice import Hamiltonian, open_ensemble, testing
+from skylattice import Hamiltonian, open_ensemble
 from skylattice.boundary import Boundary
-from skylattice.errors import SchemaError, SkylatticeError, StoreError
+from skylattice.errors import SchemaError, StoreError
 from skylattice.io.checked import open_group
 from skylattice.io.correct import correct_chunk, correct_document
 from skylattice.io.layout import Layout
-from skylattice.io.results import match, open_results, write_results
+from skylattice.io.results import match, open_results
 from skylattice.io.seals import canonical, read_document, seal
 from skylattice.io.store import info
 from skylattice.io.verify import check_results, check_store
 from skylattice.io.writing import append_grid, check_layout, create_store, write_point
 
-LAYOUT = Layout((6, 8), 0.006, Hamiltonian())
-
-
-def lattices(n=2, seed=0):
-    return testing.random_spins((n, 6, 8), seed, "float32")
-
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A store with a full point, a skipped one and results of two groups."""
-    path = tmp_path_factory.mktemp("whole") / "e.zarr"
-    create_store(path, D=[0.5, 0.4], B=[0.1, 0.2], realizations=2, layout=LAYOUT)
-    write_point(path, D=0.5, B=0.2, spin=lattices(), seeds=[7, 8])
-    write_point(path, D=0.4, B=0.1, spin=np.full((2, 6, 8, 3), np.nan), status=[2, 2])
-    ds = open_ensemble(path)
-    found = xr.Dataset(
-        {"m_z": ds.spin.mean(["y", "x", "component"]), "lattice_id": ds.lattice_id, "name": ("k", ["a"])}
-    )
-    for group in ("observables", "models/one"):
-        write_results(path, group, found.copy())
-    return path
+    return make_whole(tmp_path_factory.mktemp("whole") / "e.zarr")
 
 
 @pytest.fixture
 def store(whole, tmp_path):
     shutil.copytree(whole.parent, tmp_path, dirs_exist_ok=True)
     return tmp_path / "e.zarr"
-
-
-def values(path):
-    """All that a reader gets: of the store, and of its results."""
-    groups = [open_results(path, group).load() for group in ("observables", "models/one")]
-    return [open_ensemble(path).load(), *groups]
-
-
-def files(path):
-    return sorted(f for f in path.parent.rglob("*") if f.is_file() and ".skylattice-locks" not in f.parts)
-
-
-def flip(file, rng):
-    data = bytearray(file.read_bytes())
-    data[rng.integers(len(data))] ^= 1 << rng.integers(8)
-    file.write_bytes(data)
-
-
-def flip_spares_nobody(path, before, file, how):
-    """The damage is found, and readers see the values of before, or an error with a name."""
-    relative = file.relative_to(path.parent)
-    found = [*check_store(path), *check_results(path)] if file.is_relative_to(path) else check_results(path)
-    if relative.parts[1] != "spin" or file.name == "zarr.json":
-        assert found, f"{how} of {relative} was not found"
-    try:
-        after = values(path)
-    except SkylatticeError as error:
-        assert str(path.parent) in str(error)  # noqa: PT017
-        return found, True
-    for one, other in zip(before, after, strict=True):
-        xr.testing.assert_identical(one, other)
-    return found, False
 
 
 def test_damage__of_every_file_is_found_and_changes_no_value(store):
@@ -272,3 +223,12 @@ def test_correction__finds_the_byte_that_changed():
             two[1] ^= 1
             two[len(data) // 2] ^= 1
             assert correct(bytes(two)) != data
+
+
+def test_document__whose_attributes_lost_their_name_is_damaged(store):
+    """Without attributes there is no checksum to miss."""
+    document = store.with_name("e.results.zarr") / "zarr.json"
+    document.write_bytes(document.read_bytes().replace(b'"attributes"', b'"a|tributes"'))
+    assert check_results(store)
+    with pytest.raises(StoreError, match="none of zarr's"):
+        read_document(document.parent)
