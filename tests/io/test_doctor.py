@@ -1,6 +1,5 @@
 """What the doctor says: kinds, findings, remedies."""
 
-import json
 import subprocess
 import sys
 
@@ -14,6 +13,7 @@ from skylattice import testing
 from skylattice.errors import FormatError
 from skylattice.io.doctor import diagnose
 from skylattice.io.importing import import_datasets
+from skylattice.io.seals import read_document, write_document
 from skylattice.io.uppasd import read_run
 
 
@@ -188,9 +188,9 @@ def test_store__is_described(tmp_path):
 def test_store__of_a_newer_version_is_an_error(tmp_path):
     store = tmp_path / "ensemble.zarr"
     import_datasets([read_run(write_run(tmp_path / "run"))], store, progress=False)
-    metadata = json.loads((store / "zarr.json").read_text())
-    metadata["attributes"]["format_version"] = 99
-    (store / "zarr.json").write_text(json.dumps(metadata))
+    document = read_document(store)
+    document["attributes"]["format_version"] = 99
+    write_document(store, document)
     assert "99" in texts(diagnose(store), "error")[0]
 
 
