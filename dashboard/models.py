@@ -280,8 +280,7 @@ def _drawing(key: str, name: str) -> Callable[[Recipe], xr.Dataset]:
 def _settling(key: str) -> Callable[[Recipe], xr.Dataset]:
     """One lattice of particles that settle like those of the ensemble."""
     ds, packing = services.ensemble(key), packing_of(stores.source(key).location)
-    size, hamiltonian = (ds.sizes["y"], ds.sizes["x"]), Hamiltonian.from_attrs(ds.attrs)
-    return partial(draw_like, packing, 1, size=size, T=float(ds["T"]), hamiltonian=hamiltonian)
+    return partial(draw_like, ds, packing, 1)
 
 
 def generate(key: str, name: str, n: int, recipe: Recipe, advance: Any = None) -> xr.Dataset:

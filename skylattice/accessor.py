@@ -374,24 +374,22 @@ class SkyAccessor:
         ``method="particles"`` asks no model: :func:`skylattice.latent.particles.generate`, calibrated on the dataset.
         """
         from skylattice.latent import generate
-        from skylattice.latent.recipe import Recipe
+        from skylattice.latent.recipe import TEMPERATURE, Recipe
 
         recipe = Recipe(method, D, B, around, novelty, relax, seed, defects)
         generate.check_number(n)
-        T = float(self._ds["T"]) if "T" in self._ds.variables else np.nan
         if method == "particles":
             from skylattice.latent.calibration import calibrate
             from skylattice.latent.particles import draw_like
 
-            size = (self._ds.sizes["y"], self._ds.sizes["x"])
-            T = generate.TEMPERATURE if np.isnan(T) else T
-            return draw_like(calibrate(self._ds, spin=spin), n, recipe, size=size, T=T, hamiltonian=self.hamiltonian)
+            return draw_like(self._ds, calibrate(self._ds, spin=spin), n, recipe)
+        T = float(self._ds["T"]) if "T" in self._ds.variables else np.nan
         return generate.generate(
             generate.latent_set(self._ds, model, spin=spin),
             model,
             n,
             recipe,
-            T=generate.TEMPERATURE if np.isnan(T) else T,
+            T=TEMPERATURE if np.isnan(T) else T,
             hamiltonian=self.hamiltonian,
         )
 

@@ -230,7 +230,10 @@ def verify(
         console.print("[green]Nothing wrong found.[/green]")
     if not verification.ok:
         hint = "" if repair else f" Try: skylattice verify {store} --repair"
-        console.print(f"{len(verification.left)} things are wrong.{hint}", highlight=False, soft_wrap=True)
+        unread = (
+            " Spins and results were not looked at: they cannot be told without these." if verification.unread else ""
+        )
+        console.print(f"Wrong: {len(verification.left)}.{unread}{hint}", highlight=False, soft_wrap=True)
         raise typer.Exit(1)
 
 

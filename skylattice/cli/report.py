@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -18,11 +18,6 @@ from skylattice.cli.terminal import (
     list_faults,
     stderr,
 )
-
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from skylattice.latent.recipe import Recipe
 
 Refined = Annotated[
     Literal["default", "none", "fast", "best"],
@@ -129,8 +124,10 @@ def generate(
     """
     from skylattice.errors import StoreError
     from skylattice.latent.generate import save_generated
+    from skylattice.latent.particles import draw_like
     from skylattice.latent.recipe import Recipe
     from skylattice.study.faults import sound_ensemble
+    from skylattice.study.generation import packing_of
 
     if output.exists():
         raise StoreError(f"{output}: exists already. Choose a new path, or remove it.")
@@ -138,19 +135,10 @@ def generate(
     with computing_on(threads, scheduler):
         ds, faults = sound_ensemble(store)
         if method == "particles":
-            lattices = _from_particles(store, ds, n, Recipe(defects="data" if defects is None else defects, **options))
+            recipe = Recipe(defects="data" if defects is None else defects, **options)
+            lattices = draw_like(ds, packing_of(store), n, recipe)
         else:
             lattices = ds.sky.generate(model, n, **options)
         save_generated(lattices, output)
     console.print(f"{n} lattices in [bold]{output}[/bold]: skylattice.open_ensemble({str(output)!r})")
     list_faults(faults, n_done=n)
-
-
-def _from_particles(store: Path, ds: xr.Dataset, n: int, recipe: Recipe) -> xr.Dataset:
-    """Lattices of settled particles; the calibration on the ensemble is kept beside it."""
-    from skylattice.latent.particles import draw_like
-    from skylattice.study.generation import packing_of
-
-    temperature = {"T": float(ds["T"])} if ds["T"].notnull() else {}
-    size = (ds.sizes["y"], ds.sizes["x"])
-    return draw_like(packing_of(store), n, recipe, size=size, hamiltonian=ds.sky.hamiltonian, **temperature)

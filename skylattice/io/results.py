@@ -68,12 +68,16 @@ def write_results(path: str | os.PathLike[str], group: str, ds: xr.Dataset, *, v
         for parent in (target, *(target / Path(*group.split("/")[:k]) for k in range(1, group.count("/") + 1))):
             if not (parent / DOCUMENT).exists():
                 parent.mkdir(parents=True, exist_ok=True)
-                attrs = {"format_version": FORMAT_VERSION}  # so that a checksum must be there
-                write_document(parent, {"zarr_format": 3, "node_type": "group", "attributes": attrs})
+                write_group(parent)
         with new_folder(target / group) as folder:
             _fill(folder, ds.assign_attrs({ANALYSIS_VERSION: version}))
             seal_folder(folder)
     return target
+
+
+def write_group(folder: Path) -> None:
+    """The document of a group that only holds others; it says its version, so that a checksum must be there."""
+    write_document(folder, {"zarr_format": 3, "node_type": "group", "attributes": {"format_version": FORMAT_VERSION}})
 
 
 def _fill(folder: Path, ds: xr.Dataset) -> None:

@@ -90,8 +90,8 @@ def check(document: dict[str, Any], where: str) -> None:
 def damaged(where: str, problem: str) -> StoreError:
     """What to say of a document that cannot be trusted."""
     return StoreError(
-        f"{where}: the metadata document is damaged: {problem}. Restore it from a copy, or try: skylattice verify "
-        f"{where.removesuffix('/' + DOCUMENT)} --repair, with the store's own folder"
+        f"{where}: the metadata document is damaged: {problem}. Restore it from a copy, or let skylattice verify "
+        "--repair look at the store."
     )
 
 

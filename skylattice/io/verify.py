@@ -72,7 +72,8 @@ def check_documents(folder: Path, *, sealed: bool | None = None, below: str = ""
             if canonical(document) != data:
                 raise StoreError("it says what it did, in other bytes than were written")
     except SkylatticeError as error:
-        yield Damage(str(folder), name, " ".join(str(error).split()), "document")
+        problem = str(error).removeprefix(f"{place / DOCUMENT}: ")
+        yield Damage(str(folder), name, " ".join(problem.split()), "document")
     promised = document.get("attributes", {}).get(ARRAYS, [])
     inside = {child.name for child in place.iterdir() if child.is_dir() and child.name[0] != "." and child.name != "c"}
     for child in sorted(inside | {str(array) for array in promised}):

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from skylattice.arrays import lattices
+from skylattice.arrays import Lattices, lattices
+from skylattice.boundary import check_torus
 from skylattice.defects.classify import defects
 from skylattice.defects.detect import ample_capacity
 from skylattice.defects.of_spins import of_spins
 from skylattice.errors import ModelError
 from skylattice.latent.packing import Packing, Settling, density_features, disorder_features, spacing_of
-from skylattice.latent.particles import TEMPERATURE, new_lattices
+from skylattice.latent.particles import check_exchange, new_lattices
+from skylattice.latent.recipe import TEMPERATURE
 from skylattice.observables.phase import phase
 from skylattice.schema import PHASE, SPIN_DIMS
 from skylattice.simulation.engine import spin_frame
@@ -37,7 +39,7 @@ _FITTED = 30
 _MIN_LATTICES = 4
 
 
-def calibrate(ds: xr.Dataset, *, spin: str = "spin", settling: Settling | None = None) -> Packing:
+def calibrate(ds: xr.Dataset, *, spin: str = "spin") -> Packing:
     """Learn the packing of an ensemble's skyrmion lattices: a pass of detection and a few seconds.
 
     Parameters
@@ -47,20 +49,28 @@ def calibrate(ds: xr.Dataset, *, spin: str = "spin", settling: Settling | None =
         out.
     spin
         Name of the spins.
-    settling
-        How packings settle; in their own units this is the same for every ensemble, and comes with skylattice.
 
     Raises
     ------
     ModelError
-        If fewer than four lattices are in the skyrmion phase, or B or D is 0.
+        If fewer than four lattices are in the skyrmion phase, J is not 1, or packings are not like the lattices.
+    SchemaError
+        If the lattices have edges or empty sites.
     """
+    packing = fitted(ds, Packing.shipped().settling, spin=spin)
+    return corrected(packing, (ds.sizes["y"], ds.sizes["x"]))
+
+
+def fitted(ds: xr.Dataset, settling: Settling, *, spin: str = "spin") -> Packing:
+    """What an ensemble itself says of its packing, beside how packings settle; not corrected yet."""
     of = lattices(stack(ds, spin=spin), spin=spin, purpose="generation")
-    rows = ample_capacity((ds.sizes["y"], ds.sizes["x"]))
-    found = of_spins(defects, of.spin, of.B, max_skyrmions=rows)[
-        ["n_skyrmions", "n_defects", "skyrmion_x", "skyrmion_y"]
-    ]
-    found = found.assign(phase=phase(of.spin, of.B).variable).compute()
+    check_exchange(of.hamiltonian)
+    check_torus(of.sites, "method 'particles'", "Packings have no edges.")
+    size = (ds.sizes["y"], ds.sizes["x"])
+    found = of_spins(defects, of.spin, of.B, max_skyrmions=ample_capacity(size))
+    found = found.assign(phase=phase(of.spin, of.B).variable)
+    names = ["n_skyrmions", "n_defects", "phase", "skyrmion_x", "skyrmion_y"]
+    found = found[names].compute()
     n, n_defects, kind, D, B = (
         per_lattice(array.astype(np.float64), of.spin)
         for array in (found["n_skyrmions"], found["n_defects"], found["phase"], of.D, of.B)
@@ -72,34 +82,37 @@ def calibrate(ds: xr.Dataset, *, spin: str = "spin", settling: Settling | None =
             f"found {len(usable)}."
         )
     n, n_defects, D, B = (values[usable] for values in (n, n_defects, D, B))
-    size = (ds.sizes["y"], ds.sizes["x"])
     sites, b = size[0] * size[1], abs(B) / D**2
     density = _fit(density_features(D, b), np.log(n / sites))
     mean = sites * np.exp(density_features(D, b) @ density)
-    share = _fit_share(disorder_features(D, b), n_defects, n)
     chosen = np.unique(np.argsort(b)[np.linspace(0, len(b) - 1, min(_FITTED, len(b))).astype(int)])
-    x, y = (per_lattice(found[name], of.spin)[usable] for name in ("skyrmion_x", "skyrmion_y"))
-    spins = of.spin.isel(sample=usable[chosen]).transpose("sample", *SPIN_DIMS).values @ spin_frame(of.hamiltonian).T
-    profiles = np.array(
-        [
-            _fit_profile(np.sign(B[k]) * lattice, x[k][: int(n[k])], y[k][: int(n[k])])
-            for k, lattice in zip(chosen, spins, strict=True)
-        ]
-    )
+    profiles = _profiles(of, found, usable[chosen])
     powers = b[chosen, None] ** np.arange(3)
-    packing = Packing(
+    return Packing(
         density=tuple(density.tolist()),
         spread=_spread(n - mean, D, B) / np.sqrt(sites),
-        disorder=tuple(share.tolist()),
+        disorder=tuple(_fit_share(disorder_features(D, b), n_defects, n).tolist()),
         radius=tuple(_fit(powers, profiles[:, 0]).tolist()),
         decay=tuple(_fit(powers, profiles[:, 1]).tolist()),
-        settling=settling or Packing.shipped().settling,
+        settling=settling,
         correction=1.0,
         D_range=(float(D.min()), float(D.max())),
         b_range=(float(b.min()), float(b.max())),
         points=_points(D, B),
     )
-    return corrected(packing, size) if settling is None else packing
+
+
+def _profiles(of: Lattices, found: xr.Dataset, chosen: np.ndarray) -> np.ndarray:
+    """R/a and ξ/a of some lattices along ``sample``, shape (lattices, 2)."""
+    chosen_spins = of.spin.isel(sample=chosen).transpose("sample", *SPIN_DIMS).values @ spin_frame(of.hamiltonian).T
+    signs = np.sign(per_lattice(of.B, of.spin)[chosen])
+    x, y = (per_lattice(found[name], of.spin)[chosen] for name in ("skyrmion_x", "skyrmion_y"))
+    return np.array(
+        [
+            _fit_profile(sign * lattice, at_x[np.isfinite(at_x)], at_y[np.isfinite(at_y)])
+            for sign, lattice, at_x, at_y in zip(signs, chosen_spins, x, y, strict=True)
+        ]
+    )
 
 
 def corrected(packing: Packing, size: tuple[int, int], *, lattices_each: int = 40) -> Packing:

@@ -22,7 +22,7 @@ from skylattice.io.importing import import_datasets
 from skylattice.io.store import open_ensemble
 from skylattice.kernels.rotation import turn_spins
 from skylattice.latent.prior import LatentSet
-from skylattice.latent.recipe import DEFAULT, Recipe
+from skylattice.latent.recipe import DEFAULT, TEMPERATURE, Recipe
 from skylattice.schema import SPIN_DIMS
 from skylattice.stacking import per_lattice
 from skylattice.vae.blocks import field_signs
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 SAMPLE = "sample"
 LATENT = "latent"
 
-#: That of the thesis' ensemble, in J / k_B.
-TEMPERATURE = 0.006
 #: ``"low_defect"`` draws around this share of the lattices, those with the fewest defects.
 LOW_DEFECT_SHARE = 0.1
 #: Sites decoded at once.

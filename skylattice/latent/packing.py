@@ -107,8 +107,7 @@ class Packing:
             if outside.any():
                 raise ModelError(
                     f"method 'particles': expected {name} from {low:.4g} to {high:.4g}, where it is calibrated, found "
-                    f"{float(values[outside][0]):.4g}. Calibrate it on an ensemble that reaches there: "
-                    "ds.sky.generate(method='particles') does."
+                    f"{float(values[outside][0]):.4g}. Calibrate it on an ensemble that has lattices there."
                 )
 
     def mean_number(self, D: np.ndarray, B: np.ndarray, sites: int) -> np.ndarray:
@@ -145,8 +144,8 @@ class Packing:
         low, high = shares[:, -1], shares[:, 0]
         if at_least and (share < low).any():
             warnings.warn(
-                f"{int((share < low).sum())} lattices get more defects than the ensemble's have, {np.max(low):.3f} of "
-                f"the skyrmions at least instead of {np.min(share):.3f}: packings of so few do not get more ordered.",
+                f"The new lattices have more defects than the ensemble's, {np.max(low):.3f} of the skyrmions at least "
+                f"instead of {np.min(share):.3f}: packings of so few do not get more ordered.",
                 stacklevel=2,
             )
             share = np.maximum(share, low)

@@ -17,7 +17,7 @@ from skylattice.arrays import spin_dataset
 from skylattice.errors import ModelError, SchemaError
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.latent.packing import STEPS_SPREAD, Packing, pack, spacing_of
-from skylattice.latent.recipe import Recipe
+from skylattice.latent.recipe import TEMPERATURE, Recipe
 from skylattice.layouts import shape_of
 from skylattice.schema import SPIN_DIMS, check_coordinate
 from skylattice.simulation.engine import anneal, spin_frame
@@ -25,8 +25,8 @@ from skylattice.simulation.schedule import Schedule, Stage
 
 #: Sweeps that give a decoded lattice the noise of its temperature: 200 updates per spin.
 SWEEPS, OVER_RELAXATION = 20, 9
-#: That of the thesis' ensemble, in J / k_B, for ensembles of unknown temperature.
-TEMPERATURE = 0.006
+#: Above it packings, calibrated at 0.006, say less and less of a lattice: far below melting, at about 0.4.
+HIGHEST_TEMPERATURE = 0.05
 
 
 def generate(
@@ -41,7 +41,7 @@ def generate(
     seed: int = 0,
     packing: Packing | None = None,
 ) -> xr.Dataset:
-    """New lattices at given D and B, with no ensemble and no model at hand; a few per cent of a simulation's time.
+    """New lattices at given D and B, with no ensemble and no model, in about a twentieth of a simulation's time.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def generate(
     size
         Sites: N or (ny, nx).
     T
-        Temperature in J / k_B.
+        Temperature in J / k_B, at most 0.05.
     hamiltonian
-        Interaction; default Néel, handedness +1.
+        Interaction with J = 1; default Néel, handedness +1.
     defects
         ``"data"`` for as many as annealed lattices have at (D, B), or the wanted mean number per lattice. On small
         lattices (below about 150 skyrmions) it is met roughly: how well they fit the box matters as much.
@@ -72,7 +72,7 @@ def generate(
     Raises
     ------
     ModelError
-        For (D, B) where the packing is not calibrated, or more or fewer defects than packings can have.
+        For (D, B), T or J where the packing is not calibrated, or more or fewer defects than packings can have.
     SchemaError
         For a number that is none of what it should be.
 
@@ -88,6 +88,11 @@ def generate(
         raise SchemaError(f"n: expected a whole number of lattices above 0, found {n!r}.")
     D, B = (_per_lattice(name, values, int(n)) for name, values in (("D", D), ("B", B)))
     check_coordinate("T", T)
+    if T > HIGHEST_TEMPERATURE:
+        raise ModelError(
+            f"generate: expected T up to {HIGHEST_TEMPERATURE}, found {T:g}: simulate lattices as warm as that."
+        )
+    check_exchange(hamiltonian)
     if (D == 0).any() or (B == 0).any():
         raise SchemaError("generate: expected D > 0 and B other than 0, where skyrmions are, found 0.")
     packing.check(D, B)
@@ -102,6 +107,14 @@ def generate(
     return new_lattices(packing, D, B, steps, size=size, T=T, hamiltonian=hamiltonian, seed=seed)
 
 
+def check_exchange(hamiltonian: Hamiltonian | None) -> None:
+    """Raise :class:`ModelError` unless D, B and T are in units of the exchange, as packings know them."""
+    if hamiltonian is not None and hamiltonian.J != 1:
+        raise ModelError(
+            f"method 'particles': expected J = 1, found {hamiltonian.J:g}. Give D, B and T in units of J instead."
+        )
+
+
 def _per_lattice(name: str, values: float | np.ndarray, n: int) -> np.ndarray:
     values = check_coordinate(name, values)
     if np.size(values) not in (1, n):
@@ -109,15 +122,30 @@ def _per_lattice(name: str, values: float | np.ndarray, n: int) -> np.ndarray:
     return np.broadcast_to(np.asarray(values, dtype=float).ravel(), n)
 
 
-def draw_like(packing: Packing, n: int, recipe: Recipe, **options: Any) -> xr.Dataset:
-    """Lattices by a recipe: at its D and B, or at those of lattices drawn from the calibrated ensemble."""
+def draw_like(ds: xr.Dataset, packing: Packing, n: int, recipe: Recipe) -> xr.Dataset:
+    """Lattices of the size, temperature and interaction of a dataset, by a recipe: at its D and B, or at drawn ones.
+
+    Where T is not known it is that of the thesis' ensemble; where the recipe says no D and B, they are those of
+    lattices drawn from the ensemble that the packing was calibrated on.
+    """
     D, B = recipe.D, recipe.B
     if D is None or B is None:
         points = np.array(packing.points)
         rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(2**32 - 1,)))
         drawn = rng.choice(len(points), size=n, p=points[:, 2] / points[:, 2].sum())
         D, B = points[drawn, 0], points[drawn, 1]
-    return generate(n, D=D, B=B, packing=packing, defects=recipe.defects, seed=recipe.seed, **options)
+    T = float(ds["T"]) if "T" in ds.variables else np.nan
+    return generate(
+        n,
+        D=D,
+        B=B,
+        size=(ds.sizes["y"], ds.sizes["x"]),
+        T=TEMPERATURE if np.isnan(T) else T,
+        hamiltonian=Hamiltonian.from_attrs(ds.attrs),
+        defects=recipe.defects,
+        seed=recipe.seed,
+        packing=packing,
+    )
 
 
 def from_positions(
@@ -140,21 +168,21 @@ def from_positions(
     D, B
         In J. They set the profile of the skyrmions at their mean distance.
     hamiltonian
-        Interaction; default Néel, handedness +1.
+        Interaction with J = 1; default Néel, handedness +1.
     packing
         Of another ensemble than the one that comes with skylattice.
 
     Returns
     -------
-    Dataset of one lattice, dims (y, x, component), at T = 0. :func:`skylattice.simulation.engine.anneal` or
-    ``ds.sky`` of a schedule gives it a temperature.
+    Dataset of one lattice, dims (y, x, component), at T = 0. :func:`skylattice.simulation.engine.anneal` gives it a
+    temperature.
 
     Raises
     ------
     SchemaError
         For positions of another shape, or that are not finite.
     ModelError
-        For (D, B) where the profile is not calibrated.
+        For (D, B) or J where the profile is not calibrated.
 
     Examples
     --------
@@ -165,6 +193,7 @@ def from_positions(
     """
     packing, size = packing or Packing.shipped(), shape_of(size)
     check_coordinate("D", D), check_coordinate("B", B)
+    check_exchange(hamiltonian)
     packing.check(np.array([D], dtype=float), np.array([B], dtype=float))
     hamiltonian = hamiltonian or Hamiltonian()
     spin = decode_positions(positions, size, D=D, B=B, hamiltonian=hamiltonian, packing=packing)
@@ -182,7 +211,7 @@ def new_lattices(
     hamiltonian: Hamiltonian | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
-    """As :func:`generate_particles`, from packings that settle for a given typical number of steps each."""
+    """As :func:`generate`, without its checks, from packings that settle for a given typical number of steps each."""
     import dask
 
     hamiltonian = hamiltonian or Hamiltonian()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Generation = Literal["thesis", "prior", "neighbourhood", "low_defect", "conditional", "learned", "particles"]
 
+#: That of the thesis' ensemble, in J / k_B, where that of the lattices is not known.
+TEMPERATURE = 0.006
 #: Default novelty of ``"learned"``: see :class:`skylattice.latent.prior.LatentPrior`.
 NOVELTY = 0.6
 

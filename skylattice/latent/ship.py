@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from skylattice.latent.calibration import calibrate, corrected, measure_settling
+from skylattice.latent.calibration import corrected, fitted, measure_settling
 from skylattice.latent.packing import SHIPPED, Settling
 
 STORE = Path("work/packing.zarr")
@@ -24,7 +24,7 @@ def make(store: Path = STORE, target: Path = SHIPPED) -> Path:
 
     points = [(D, round(b * D * D, 6)) for D in GRID["D"] for b in GRID["b"]]
     ds = simulate_ensemble(points=points, realizations=REALIZATIONS, size=200, T=0.006, seed=SEED, store=store)
-    packing = calibrate(ds, settling=Settling((1.0,), (1.0,), (1.0,), (((1.0,),),)))
+    packing = fitted(ds, Settling((1.0,), (1.0,), (1.0,), (((1.0,),),)))
     target.write_text(
         corrected(replace(packing, settling=measure_settling(packing)), (200, 200), lattices_each=120).to_json() + "\n"
     )

@@ -197,9 +197,7 @@ def _particles(ensemble: Ensemble, reference: Reference, packing: Packing, n: in
 
 def settle(ensemble: Ensemble, packing: Packing, n: int, seed: int = 0) -> xr.Dataset:
     """Lattices of settled particles like those of the ensemble: no network is asked."""
-    options = {"T": float(ensemble.ds["T"])} if np.isfinite(ensemble.ds["T"]) else {}
-    hamiltonian = lattices(ensemble.ds).hamiltonian
-    return draw_like(packing, n, Recipe("particles", seed=seed), size=ensemble.size, hamiltonian=hamiltonian, **options)
+    return draw_like(ensemble.ds, packing, n, Recipe("particles", seed=seed))
 
 
 def _quench_alone(ensemble: Ensemble, reference: Reference, n: int, seed: int) -> dict[str, Any]:

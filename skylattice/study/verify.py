@@ -23,8 +23,8 @@ from skylattice.io.chunks import put_lattices
 from skylattice.io.correct import correct_chunk, correct_document
 from skylattice.io.guard import local_path, locked, replacing
 from skylattice.io.lattices import lattice_ids, round_mantissa
-from skylattice.io.results import ANALYSIS_VERSION, match, open_results, results_path
-from skylattice.io.seals import DOCUMENT, LIMIT, write_document
+from skylattice.io.results import ANALYSIS_VERSION, match, open_results, results_path, write_group
+from skylattice.io.seals import DOCUMENT, LIMIT
 from skylattice.io.store import open_ensemble
 from skylattice.io.verify import Damage, check_results, check_store, done_lattices, reason, shard_key
 from skylattice.progress import run_tasks
@@ -52,11 +52,14 @@ class Verification:
         What was done about it.
     left
         What is wrong now, and why it was not repaired.
+    unread
+        Whether spins and results were not looked at, since documents or numbers of the store are still damaged.
     """
 
     found: list[Damage] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    unread: bool = False
 
     @property
     def ok(self) -> bool:
@@ -115,7 +118,8 @@ def verify_store(
         if not (found and done):
             break
     left = [f"{damage}{': ' + reasons[damage] if damage in reasons else ''}" for damage in found]
-    return Verification(list(seen | dict.fromkeys(found)), repaired, left)
+    unread = any(damage.folder == str(path) and damage.kind != "lattice" for damage in found)
+    return Verification(list(seen | dict.fromkeys(found)), repaired, left, unread)
 
 
 def _look(path: Path, results: bool, progress: bool) -> list[Damage]:
@@ -334,7 +338,7 @@ def _repair_results(path: Path, folder: Path, found: list[Damage], progress: boo
         name = damage.array
         top = name if damage.kind == "stale" else _group_of(folder, name)
         if (folder / top / DOCUMENT).parent == folder or top in ("models", "generation"):
-            write_document(folder / top, {"zarr_format": 3, "node_type": "group", "attributes": {}})
+            write_group(folder / top)
             done.append(f"{damage.file}: written anew")
         else:
             groups.add(top)

@@ -226,6 +226,8 @@ def test_generate__has_as_many_defects_as_asked_for():
         ({"D": D, "B": B, "defects": -1}, SchemaError, "mean number"),
         ({"D": D, "B": B, "size": "16"}, SchemaError, "size"),
         ({"D": D, "B": B, "T": -1.0}, SchemaError, "T"),
+        ({"D": D, "B": B, "T": 0.4}, ModelError, "T up to"),
+        ({"D": D, "B": B, "hamiltonian": Hamiltonian(J=2.0)}, ModelError, "J = 1"),
         ({"D": D, "B": B, "n": 0}, SchemaError, "n: expected"),
         ({"D": D, "B": B, "n": 2.5}, SchemaError, "n: expected"),
     ],
@@ -267,6 +269,15 @@ def test_packing__of_turned_lattices_is_the_same(ensemble):
 def test_packing__of_lattices_without_skyrmions_is_an_error():
     with pytest.raises(ModelError, match="skyrmion phase"):
         calibrate(testing.ferromagnet(32, D=0.5, B=0.2))
+
+
+def test_accessor__takes_the_thesis_temperature_where_none_is_known_and_refuses_edges(ensemble):
+    unknown = ensemble.assign_coords(T=np.nan)
+    assert unknown.sky.generate(n=1, method="particles", D=0.55, B=0.13)["T"].item() == 0.006
+    with pytest.raises(SchemaError, match="periodic lattices"):
+        ensemble.sky.with_boundary("open").sky.generate(n=1, method="particles")
+    with pytest.raises(ModelError, match="J = 1"):
+        calibrate(ensemble.assign_attrs(J=2.0))
 
 
 def test_accessor__generates_like_the_dataset_it_has(ensemble):

@@ -62,6 +62,7 @@ def test_repair__brings_everything_back(store):
     (results_path(store) / "defects/charge/c").rename(store.with_name("gone"))
     found = verify_store(store, progress=False)
     assert not found.ok
+    assert found.unread
     assert not found.repaired
     verification = verify_store(store, repair=True, progress=False)
     assert verification.ok, verification.left
@@ -70,6 +71,14 @@ def test_repair__brings_everything_back(store):
     for one, other in zip(content(store), before, strict=True):
         xr.testing.assert_identical(one, other)
     assert verify_store(store, progress=False).ok
+
+
+def test_repair__of_a_group_that_holds_others_gives_a_document_that_must_have_a_checksum(store):
+    document = results_path(store) / "zarr.json"
+    written = document.read_bytes()
+    document.write_bytes(b"")
+    assert verify_store(store, repair=True, progress=False).ok
+    assert document.read_bytes() == written
 
 
 def test_repair__of_a_lattice_that_would_be_another_leaves_it(store, monkeypatch):
@@ -130,6 +139,7 @@ def test_command__says_by_its_exit_code_whether_all_is_well(store, monkeypatch, 
     code, out = run()
     assert code == 1
     assert "B/c/0: the chunk is damaged" in out
+    assert "Spins and results were not looked at" in out
     assert "--repair" in out
     code, out = run("--repair")
     assert code == 0
