@@ -12,6 +12,7 @@ import zarr
 from skylattice import Hamiltonian, testing
 from skylattice.errors import FormatError, SchemaError
 from skylattice.io.containers import open_container
+from skylattice.io.containers.hdf5 import read_file
 from skylattice.testing import raise_if_computes
 
 SPIN = testing.random_spins((4, 5, 2, 6, 6), 1)
@@ -267,3 +268,15 @@ def test_flipped_bytes__of_an_archive_are_found(tmp_path):
 def test_options__out_of_range_are_named(tmp_path, options, message):
     with pytest.raises(SchemaError, match=message):
         open_container(npz(tmp_path, spin=SPIN, D=D, B=B), **options)
+
+
+def test_hdf5__groups_that_hold_themselves_are_visited_once_and_names_that_are_no_text_are_told(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["deep/spin"] = SPIN
+        file["deep/again"] = file["deep"]
+        file["spin"] = file["deep/spin"]  # one more name for the same numbers
+        file[b"m\xff"] = np.arange(3)
+    contents = read_file(tmp_path / "a.h5")
+    assert list(contents.arrays) == ["deep/spin"]
+    assert list(contents.skipped.values()) == ["its name is no text"]
+    assert open_container(tmp_path / "a.h5").sizes["component"] == 3

@@ -74,8 +74,7 @@ def check_outcome(path):
     assert (np.isnan(spin).all(axis=(-3, -2, -1))[..., None, None] | (abs(length - 1) < 2e-3)).all()
 
 
-#: The library of HDF5 itself loops without end over some damaged groups.
-MANY = [pytest.param(name, 10_000, marks=pytest.mark.long) for name in KINDS if name != "a.h5"]
+MANY = [pytest.param(name, 10_000, marks=pytest.mark.long) for name in KINDS]
 
 
 @pytest.mark.parametrize(("name", "n"), [*((name, 60) for name in KINDS), *MANY])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ from skylattice.io.problems import LocatedError, shown
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _DAMAGED = "The file is damaged or was cut: copy it again, or write it again."
+#: Members of a group that are looked at.
+_MOST_MEMBERS = 100_000
+#: For bytes of names that are no UTF-8: they become U+FFFD.
+_UNKNOWN = "replace"
 #: What h5py raises for files that are damaged.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError)
 
@@ -53,22 +58,17 @@ def read_file(path: Path) -> Contents:
     arrays: dict[str, Array] = {}
     skipped: dict[str, str] = {}
 
-    def visit(name: str, item: Any) -> bool | None:
-        import h5py
-
-        if isinstance(item, h5py.Dataset):
-            reason = _reason_to_skip(item)
-            if reason:
-                skipped[name] = reason
-            elif not _is_bare_dimension(item):
-                source = Hdf5Source(path, name, item.shape, item.dtype)
-                arrays[name] = Array(name, source, _dims(item), _attrs(item), item.chunks or ())
-        return True if len(arrays) + len(skipped) > MOST_ARRAYS else None
-
     try:
         with _open(path) as file:
             attrs = _attrs(file)
-            file.visititems(visit)  # hard links only: what lies in other files is not visited
+            for name, item in _datasets(file, "", set()):
+                if reason := _reason_to_skip(name, item):
+                    skipped[name] = reason
+                elif not _is_bare_dimension(item):
+                    source = Hdf5Source(path, name, item.shape, item.dtype)
+                    arrays[name] = Array(name, source, _dims(item), _attrs(item), item.chunks or ())
+                if len(arrays) + len(skipped) > MOST_ARRAYS:
+                    break
     except _DAMAGE as error:
         if isinstance(error, LocatedError | MissingExtraError):
             raise
@@ -86,8 +86,32 @@ def _open(path: Path) -> Any:
         return h5py.File(os.fspath(path), "r", locking=False)
 
 
-def _reason_to_skip(item: Any) -> str:
+def _datasets(group: Any, below: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Datasets of a group and the groups in it, each once, with their names; hard links only, nothing of other files.
+
+    The library's own way to visit them has no end in some damaged groups, whose number of members it cannot read.
+    """
+    import h5py
+
+    for k in range(min(group.id.get_num_objs(), _MOST_MEMBERS)):
+        member = group.id.get_objname_by_idx(k)
+        if group.id.links.get_info(member).type != h5py.h5l.TYPE_HARD:
+            continue
+        item, name = group[member], below + member.decode("utf-8", _UNKNOWN)
+        address = h5py.h5o.get_info(item.id).addr
+        if address in seen:
+            continue
+        seen.add(address)
+        if isinstance(item, h5py.Dataset):
+            yield name, item
+        elif isinstance(item, h5py.Group):
+            yield from _datasets(item, f"{name}/", seen)
+
+
+def _reason_to_skip(name: str, item: Any) -> str:
     """Why a dataset is not read; empty if it is."""
+    if "\ufffd" in name:
+        return "its name is no text"
     if item.shape is None:
         return "no numbers"
     if item.is_virtual or item.external:
