@@ -48,8 +48,7 @@ def stack(ds: xr.Dataset, *, spin: str = "spin") -> xr.Dataset:
     if not leading:
         leading = [dim for dim in GRID_DIMS if dim in ds.coords] or ["realization"]
         ds = ds.expand_dims(leading)
-    if leading != [SAMPLE]:
-        ds = flat(ds, leading)
+    ds = flat(ds, leading)
     if "status" in ds.variables and SAMPLE in ds["status"].dims:
         ds = ds.isel({SAMPLE: np.flatnonzero(ds["status"].values == STATUS["done"])})
     return ds
@@ -64,13 +63,16 @@ def flat(ds: xr.Dataset, dims: Sequence[Hashable] = GRID_DIMS) -> xr.Dataset:
     >>> flat(testing.random(4, realizations=3)[["spin"]]).sizes["sample"]
     3
     """
+    if [*dims] == [SAMPLE]:
+        return ds
     unlabelled = {dim: np.arange(ds.sizes[dim]) for dim in dims if dim not in ds.coords}
     return ds.assign_coords(unlabelled).stack({SAMPLE: dims}).transpose(SAMPLE, ...)
 
 
 def take(ds: xr.Dataset, positions: np.ndarray, dims: Sequence[Hashable] = GRID_DIMS) -> xr.Dataset:
     """The lattices at positions of :func:`flat`, with D, B and realization as plain coordinates of ``sample``."""
-    return flat(ds, dims).isel({SAMPLE: positions}).reset_index(SAMPLE)
+    taken = flat(ds, dims).isel({SAMPLE: positions})
+    return taken.reset_index(SAMPLE) if SAMPLE in taken.indexes else taken
 
 
 def per_lattice(array: xr.DataArray, like: xr.DataArray) -> np.ndarray:

@@ -100,6 +100,14 @@ def test_take__gives_lattices_by_position_lazily(grid):
     xr.testing.assert_equal(few.compute().sky.unstack(like=grid).spin[0, 0, 0], grid.spin[0, 0, 0])
 
 
+def test_take__of_a_flat_dataset_takes_samples(grid):
+    flat_view = grid.sky.stack()
+    for one in (flat_view, flat_view.reset_index("sample")):
+        few = take(one, np.array([3, 1]), ["sample"])
+        np.testing.assert_array_equal(few.spin, flat_view.spin[[3, 1]])
+        assert few.D.dims == ("sample",)
+
+
 def test_usable_lattices__are_those_that_stack_keeps(grid):
     xr.testing.assert_equal(take(grid, usable_lattices(grid)), grid.sky.stack().reset_index("sample"))
 

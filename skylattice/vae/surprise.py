@@ -12,6 +12,7 @@ from skylattice.defects.detect import ample_capacity
 from skylattice.defects.of_spins import of_spins
 from skylattice.hamiltonian import Hamiltonian
 from skylattice.schema import SPIN_DIMS
+from skylattice.stacking import SAMPLE, take
 from skylattice.vae.calibration import Calibration, fit
 from skylattice.vae.refinement import Refine
 from skylattice.vae.spec import ModelSpec
@@ -90,11 +91,9 @@ def calibrate(model: VAE, ds: xr.Dataset, positions: np.ndarray, refine: Refine 
 
     n = min(CALIBRATED_WITH, len(positions))
     chosen = positions[np.linspace(0, len(positions) - 1, n).round().astype(int)]
-    spin = ds["spin"].transpose(..., *SPIN_DIMS)
-    at = np.unravel_index(chosen, spin.shape[:-3])
-    index = {dim: xr.DataArray(k, dims="lattice") for dim, k in zip(spin.dims[:-3], at, strict=True)}
-    D, B = (xr.DataArray(column, dims="lattice") for column in lattice_parameters(ds)[chosen].T)
-    spin = spin.isel(index).drop_vars(["D", "B"], errors="ignore").compute()
+    leading = [dim for dim in ds["spin"].dims if dim not in SPIN_DIMS]
+    spin = take(ds[["spin"]], chosen, leading)["spin"].reset_coords(drop=True).compute()
+    D, B = (xr.DataArray(column, dims=SAMPLE) for column in lattice_parameters(ds)[chosen].T)
     hamiltonian = Hamiltonian.from_attrs(ds.attrs)
     code = encode(spin, model, hamiltonian, D=D, B=B, refine=refine)
     if "mse" in code:
