@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -90,7 +91,7 @@ def import_datasets(
     first = _make_room(store, by_point, layouts, made_by)
     tasks = [
         delayed(_write, pure=False)(
-            store, point, [ds["spin"].isel(sample=samples) for ds, samples in parts], first[point]
+            store, point, [_kept(ds).isel(sample=samples) for ds, samples in parts], first[point]
         )
         for point, parts in by_point.items()
     ]
@@ -120,7 +121,15 @@ def _make_room(
     count = {point: sum(len(samples) for _, samples in parts) for point, parts in by_point.items()}
     D, B = (sorted({point[axis] for point in by_point}) for axis in (0, 1))
     most = max(first[point] + count[point] for point in by_point)
-    ensure_store(store, D=D, B=B, realizations=most, layout=layouts[0], attrs=attrs)
+    has_moment = any(layout.has_moment for layout in layouts)
+    if has_moment and store.exists() and "moment" not in open_ensemble(store):
+        warnings.warn(
+            f"{store}: it keeps no lengths of spins before they were normalised (moment); those of the new lattices "
+            "are left out. Import them into a store of their own to keep them.",
+            stacklevel=3,
+        )
+    layout = replace(layouts[0], has_moment=has_moment)
+    ensure_store(store, D=D, B=B, realizations=most, layout=layout, attrs=attrs)
     return first
 
 
@@ -135,12 +144,36 @@ def _first_free(store: Path, points: Iterable[Point]) -> dict[Point, int]:
     return first
 
 
-def _write(store: str | os.PathLike[str], point: Point, parts: list[xr.DataArray], first: int) -> None:
+def _kept(ds: xr.Dataset) -> xr.Dataset:
+    """What a store keeps of lattices along ``sample``, beside their coordinates."""
+    return ds[[name for name in ("spin", "mask", "moment") if name in ds]]
+
+
+def _write(store: str | os.PathLike[str], point: Point, parts: list[xr.Dataset], first: int) -> None:
     D, B = point
-    spin = np.concatenate([part.transpose("sample", "y", "x", "component").values for part in parts])
+    spin = np.concatenate([part["spin"].transpose("sample", "y", "x", "component").values for part in parts])
+    masks = [_per_sample(part, "mask", True, ("y", "x")) for part in parts]
+    moments = [_per_sample(part, "moment", np.nan, ()) for part in parts]
     try:
         status = np.where(np.isnan(spin).all(axis=(1, 2, 3)), STATUS["empty"], STATUS["done"]).tolist()
-        write_point(store, D=D, B=B, spin=spin, status=status, realizations=range(first, first + len(spin)))
+        write_point(
+            store,
+            D=D,
+            B=B,
+            spin=spin,
+            status=status,
+            realizations=range(first, first + len(spin)),
+            mask=np.concatenate(masks),
+            moment=np.concatenate(moments).tolist(),
+        )
     except SkylatticeError as error:
         error.add_note(f"while importing D={D:g}, B={B:g}")
         raise
+
+
+def _per_sample(part: xr.Dataset, name: str, nothing: Any, own: tuple[str, ...]) -> np.ndarray:
+    """Values for each sample, or the one that stands for nothing known."""
+    dims = ("sample", *own)
+    array = part[name] if name in part else xr.DataArray(nothing)
+    values = array.transpose(*(dim for dim in dims if dim in array.dims)).values
+    return np.broadcast_to(values, [part.sizes[dim] for dim in dims])

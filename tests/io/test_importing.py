@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from skylattice import Hamiltonian, open_ensemble, testing
+from skylattice import Hamiltonian, from_arrays, open_ensemble, testing
 from skylattice.errors import SchemaError, StoreError
 from skylattice.io.importing import import_datasets
 from skylattice.io.store import info
@@ -99,3 +99,31 @@ def _layout():
     from skylattice.io.importing import layout_of
 
     return layout_of(run())
+
+
+def lattices_of_two_shapes():
+    """Two lattices at one point, the first in a disc, both of spins of length 3."""
+    y, x = np.mgrid[:20, :20]
+    there = np.stack([np.hypot(y - 10, x - 10) < 8, np.ones((20, 20), bool)])
+    spin = 3.0 * testing.random_spins((2, 20, 20), 4) * there[..., None]
+    options = {"D": [0.5, 0.5], "B": [0.1, 0.1], "T": 0.006, "hamiltonian": Hamiltonian(), "normalise": True}
+    return from_arrays(spin, dims=("sample", "y", "x", "component"), mask=there, **options), there
+
+
+def test_import__keeps_the_mask_of_each_lattice_and_the_length_that_spins_had(tmp_path):
+    ds, there = lattices_of_two_shapes()
+    stored = import_datasets([ds], tmp_path / "a.zarr", progress=False)
+    np.testing.assert_array_equal(stored.mask.values[0, 0], there)
+    np.testing.assert_allclose(stored.moment.values[0, 0], [3.0, 3.0])
+    np.testing.assert_allclose(
+        stored.sky.topological_charge().values.ravel(), ds.sky.topological_charge().values, rtol=0, atol=1e-5
+    )
+
+
+def test_import__into_a_store_that_keeps_no_moment_says_so(tmp_path):
+    spin = testing.random_spins((1, 8, 8), 1)
+    options = {"dims": ("sample", "y", "x", "component"), "D": [0.5], "T": 0.006, "hamiltonian": Hamiltonian()}
+    import_datasets([from_arrays(spin, B=[0.1], **options)], tmp_path / "a.zarr", progress=False)
+    long = from_arrays(2 * spin, B=[0.2], normalise=True, **options)
+    with pytest.warns(UserWarning, match="moment"):
+        import_datasets([long], tmp_path / "a.zarr", progress=False)
