@@ -158,6 +158,10 @@ class Packing:
         found = [np.interp(-np.log(s), -np.log(row), np.log(steps)) for s, row in zip(share, shares, strict=True)]
         return np.exp(np.array(found))
 
+    def reaches(self, D: np.ndarray, B: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        """Whether packings at (D, B) can be as disordered as the ensemble: not where skyrmions are stretched."""
+        return self.defect_share(D, B) <= self.range_of_shares(D, B, size)[1]
+
     def range_of_shares(self, D: np.ndarray, B: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest share of defects that packings at (D, B) have."""
         shares = self._shares(D, B, size)

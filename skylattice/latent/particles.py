@@ -7,6 +7,7 @@ asked, and no lattice of the ensemble is copied.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -126,11 +127,12 @@ def draw_like(ds: xr.Dataset, packing: Packing, n: int, recipe: Recipe) -> xr.Da
     """Lattices of the size, temperature and interaction of a dataset, by a recipe: at its D and B, or at drawn ones.
 
     Where T is not known it is that of the thesis' ensemble; where the recipe says no D and B, they are those of
-    lattices drawn from the ensemble that the packing was calibrated on.
+    lattices drawn from the ensemble that the packing was calibrated on, but for those that packings are not like, which
+    are left out with a warning.
     """
-    D, B = recipe.D, recipe.B
+    D, B, size = recipe.D, recipe.B, (ds.sizes["y"], ds.sizes["x"])
     if D is None or B is None:
-        points = np.array(packing.points)
+        points = _drawn_from(packing, size)
         rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(2**32 - 1,)))
         drawn = rng.choice(len(points), size=n, p=points[:, 2] / points[:, 2].sum())
         D, B = points[drawn, 0], points[drawn, 1]
@@ -139,13 +141,28 @@ def draw_like(ds: xr.Dataset, packing: Packing, n: int, recipe: Recipe) -> xr.Da
         n,
         D=D,
         B=B,
-        size=(ds.sizes["y"], ds.sizes["x"]),
+        size=size,
         T=TEMPERATURE if np.isnan(T) else T,
         hamiltonian=Hamiltonian.from_attrs(ds.attrs),
         defects=recipe.defects,
         seed=recipe.seed,
         packing=packing,
     )
+
+
+def _drawn_from(packing: Packing, size: tuple[int, int]) -> np.ndarray:
+    """D, B and number of the ensemble's lattices that packings are like, shape (points, 3)."""
+    points = np.array(packing.points)
+    reached = packing.reaches(points[:, 0], points[:, 1], size)
+    if not reached.any():
+        packing.steps_for(packing.defect_share(points[:, 0], points[:, 1]), points[:, 0], points[:, 1], size)
+    if not reached.all():
+        warnings.warn(
+            f"{int(points[~reached, 2].sum())} of {int(points[:, 2].sum())} lattices of the ensemble are next to "
+            "stripes or too disordered for particles: new ones are not drawn at their D and B.",
+            stacklevel=4,
+        )
+    return points[reached]
 
 
 def from_positions(

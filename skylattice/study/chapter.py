@@ -292,7 +292,8 @@ def _quality(study: Study, networks: _Networks) -> pd.DataFrame:
 
 
 def _packing(study: Study) -> Packing:
-    """That of the ensemble, if it makes a lattice."""
+    """That of the ensemble, if packings can be like all of its lattices: else a comparison would be of others."""
     packing = generation.packing_of(study.ensemble.store)
-    generation.settle(study.ensemble, packing, 1)
+    D, B, _ = np.array(packing.points).T
+    packing.steps_for(packing.defect_share(D, B), D, B, study.ensemble.size, at_least=True)
     return packing

@@ -1,5 +1,7 @@
 """Lattices from skyrmion positions: kernels, packings, decoding, calibration, and what comes out."""
 
+from dataclasses import replace
+
 import dask
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from skylattice.kernels import particles as kernels
 from skylattice.latent import packing as packing_module
 from skylattice.latent.calibration import calibrate
 from skylattice.latent.packing import Packing, pack, spacing_of
-from skylattice.latent.particles import decode_positions, generate
+from skylattice.latent.particles import decode_positions, draw_like, generate
 from skylattice.latent.recipe import Recipe
 
 D, B = 0.5, 0.12
@@ -288,6 +290,17 @@ def test_accessor__generates_like_the_dataset_it_has(ensemble):
     np.testing.assert_array_equal(new.spin, ensemble.sky.generate(n=3, method="particles", seed=1).spin)
     at = ensemble.sky.generate(n=2, method="particles", D=0.55, B=0.13)
     assert at.D.values.tolist() == [0.55, 0.55]
+
+
+def test_drawing__leaves_out_points_that_particles_are_not_like_with_a_word():
+    """The shipped ensemble reaches to the stripes."""
+    ds = generate(1, D=D, B=B, size=100, seed=1)
+    with pytest.warns(UserWarning, match="next to stripes"):
+        new = draw_like(ds, SHIPPED, 6, Recipe("particles", seed=3))
+    assert SHIPPED.reaches(new.D.values, new.B.values, (100, 100)).all()
+    few = replace(SHIPPED, points=tuple(p for p in SHIPPED.points if p[1] < 0.28 * p[0] ** 2))
+    with pytest.raises(ModelError, match="stretched"):
+        draw_like(ds, few, 1, Recipe("particles"))
 
 
 def test_recipe__refuses_what_particles_do_not_know():
